@@ -1,0 +1,1 @@
+//! Authentication: grants are data, the token store is one.

@@ -1,0 +1,187 @@
+//! What each remote API looks like. A connector builds requests and reads replies and never sends: its tests are
+//! fixtures in, requests and verdicts out. It sees only [`crate::lead`], this module and [`crate::http::message`].
+//!
+//! A connector is one folder (`mod.rs` the trait's implementation, `wire.rs` the bodies, `tests.rs`, `fixtures/`) and one
+//! line in the registry (`registry.rs`).
+
+pub mod channel;
+pub mod live_data;
+pub mod registry;
+pub mod seven_targets;
+
+use std::time::Duration;
+
+use crate::http::message::{Rate, Reply, Request};
+use crate::lead::{Lead, LookUp, Prepared};
+
+/// What a request to a destination was meant to do; replies are read in its light.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Asked {
+    /// Create the lead.
+    Create,
+    /// Find out whether it is there, after an unknown outcome.
+    Find,
+}
+
+/// What a reply means for the lead.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// The destination has it.
+    Accepted {
+        /// The destination's own number for it, if it said one.
+        remote_id: Option<String>,
+        /// It was there before this request: "already exists", or found by a probe.
+        already: bool,
+        /// A warning for the operator, without personal data ("created, but the plan's lead limit is used up").
+        note: Option<String>,
+    },
+    /// Searched for and certainly not there.
+    Absent,
+    /// Refused for good; in words for whoever sent the lead, without personal data.
+    Refused { field: Option<String>, reason: String },
+    /// Certainly not processed; come back later (429). `wait` is the server's own word, if it gave one.
+    NotNow { wait: Option<Duration>, why: String },
+    /// May have been processed: a 5xx, a success that can't be read.
+    Unknown { why: String },
+    /// The token is no longer good (401); the request was not processed.
+    AuthExpired,
+    /// Account, not lead: wrong header, missing role, blocked address. Stops the destination and costs no attempt.
+    AccountWrong {
+        /// What is wrong, in words.
+        reason: String,
+        /// What to do about it.
+        remedy: String,
+    },
+}
+
+/// A lead that this destination can't take, and why, in words for whoever sent the lead, without personal data.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {reason}")]
+pub struct Unsendable {
+    /// The field that is missing or unusable.
+    pub field: &'static str,
+    /// What was expected.
+    pub reason: String,
+}
+
+/// What one account bears. Defaults cite the vendor's page where the connector sets them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limits {
+    /// All calls of the account together; `None`: no limit.
+    pub rate: Option<Rate>,
+    /// Creates per UTC day; `None`: no limit.
+    pub daily_limit: Option<u32>,
+    /// Requests in flight per process; at least 1.
+    pub concurrency: usize,
+    /// From writing the request to the reply's last byte.
+    pub timeout: Duration,
+    /// How long after an unknown outcome the API is given before it is asked whether the lead is there.
+    pub settle: Duration,
+}
+
+/// What to do when nobody knows whether a create arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnknownPolicy {
+    /// Ask the destination ([`Destination::find`]) once `settle` has passed.
+    Find,
+    /// Leave it `unconfirmed` for a person.
+    Hold,
+    /// Create it again: the operator accepts a repeat.
+    Retry,
+}
+
+/// One step of checking an account before the first lead, without side effects.
+#[derive(Debug)]
+pub enum CheckStep {
+    /// Send this and ask again with its reply appended.
+    Ask(Request),
+    /// The account can be used; with remarks for the operator, if there are any.
+    Passed(Vec<String>),
+    /// Leads can't be sent with this configuration: exit 2 before the first lead.
+    Failed {
+        /// What is wrong, in words.
+        reason: String,
+        /// What to do about it.
+        remedy: String,
+    },
+    /// The reply says nothing of the configuration (a 401, 429 or 5xx): judge it by its status.
+    Unreadable,
+}
+
+/// A system that leads are created in.
+pub trait Destination: Send + Sync {
+    /// The kind as the configuration names it: `seven_targets`.
+    fn kind(&self) -> &'static str;
+    /// Rate, concurrency, time-out and settle time.
+    fn limits(&self) -> Limits;
+    /// What an unknown outcome leads to.
+    fn on_unknown(&self) -> UnknownPolicy;
+    /// The text that makes two leads the same lead here (usually the e-mail); its keyed hash is the claim.
+    ///
+    /// # Errors
+    /// [`Unsendable`] if the lead lacks what identifies it here.
+    fn identity(&self, lead: &Lead) -> Result<String, Unsendable>;
+    /// The request that creates the lead.
+    ///
+    /// # Errors
+    /// [`Unsendable`] if the lead lacks what the destination can't do without. Called once before the intent is stored,
+    /// so nothing unsendable ever becomes `sending`.
+    fn create(&self, prepared: &Prepared) -> Result<Request, Unsendable>;
+    /// "Is it there?" `None`: this API can't say.
+    fn find(&self, prepared: &Prepared) -> Option<Request>;
+    /// What a complete reply means. `None`: leave it to [`crate::http::classify`], which judges by status alone.
+    fn read(&self, asked: Asked, reply: &Reply) -> Option<Verdict>;
+    /// The account check, given the replies so far; pure, so that the caller owns the sending.
+    fn check(&self, replies: &[Reply]) -> CheckStep;
+}
+
+/// What a look-up's reply means for the batch.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LookUpVerdict {
+    /// One answer per lead asked for, in order.
+    Answers {
+        /// In the order of the request.
+        answers: Vec<LookUp>,
+        /// What the service says about credits.
+        credits: Credits,
+    },
+    /// The batch was refused as malformed (400): split it to find the bad entry; alone, it is an answer "not found" with
+    /// a note.
+    BadRequest { reason: String },
+    /// Credits used up (402): nothing more in this run.
+    OutOfCredits(Credits),
+    /// Not now (429).
+    NotNow { wait: Option<Duration>, why: String },
+    /// Ask again: 5xx, 408, an answer that doesn't fit the question.
+    Again { why: String },
+    /// The token is no longer good (401).
+    AuthExpired,
+    /// Account, not lead (403, wrong organisation or path).
+    AccountWrong { reason: String, remedy: String },
+}
+
+/// Credits as the service counts them; `None` where it didn't say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Credits {
+    /// Used in the service's current period, or by this call where the service says so.
+    pub used: Option<i64>,
+    /// Left; absent means no cap.
+    pub remaining: Option<i64>,
+}
+
+/// A service that knows more about a person. Look-ups change nothing remotely: any of them may be repeated.
+pub trait Enricher: Send + Sync {
+    /// The kind as the configuration names it: `live_data`.
+    fn kind(&self) -> &'static str;
+    /// Rate, concurrency and time-out.
+    fn limits(&self) -> Limits;
+    /// People per call; at least 1.
+    fn batch_size(&self) -> usize;
+    /// The text by which this lead is looked up; equal texts get equal answers, so its keyed hash is the cache's key.
+    /// `None`: there is nothing to look it up by.
+    fn key(&self, lead: &Lead) -> Option<String>;
+    /// One call for all of `leads` (at least one, at most [`Enricher::batch_size`], with distinct keys).
+    fn lookup(&self, leads: &[&Lead]) -> Request;
+    /// What the reply to a look-up of `asked` leads means.
+    fn read(&self, asked: usize, reply: &Reply) -> LookUpVerdict;
+}

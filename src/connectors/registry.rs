@@ -1,0 +1,1 @@
+//! Settings to connectors: one line per kind.

@@ -1,0 +1,1 @@
+//! seven_targets

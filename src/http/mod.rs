@@ -1,0 +1,10 @@
+//! HTTP as leadsync uses it: one shared client, one judge of replies, one limiter per account.
+//!
+//! Only [`crate::connectors::channel`] sends for connectors; a connector builds a [`message::Request`] and reads a
+//! [`message::Reply`]. What a lost connection means (may the other side have acted?) is decided in [`send`], once.
+
+pub mod classify;
+pub mod limit;
+pub mod message;
+pub mod retry;
+pub mod send;

@@ -1,0 +1,1 @@
+//! Raw record to [`crate::lead::Lead`], or a reason naming the field.

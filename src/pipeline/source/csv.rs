@@ -1,0 +1,1 @@
+//! CSV rows become queued leads.

@@ -1,0 +1,3 @@
+//! Where leads come from.
+
+pub mod csv;

@@ -1,0 +1,1 @@
+//! The remote APIs on loopback, with limits and faults on demand.

@@ -1,0 +1,205 @@
+//! The database: one trait, two implementations (SQLite and Postgres), one conformance suite
+//! (`tests/store_conformance.rs`) that runs every case on both.
+//!
+//! Methods are intentions; each is exactly one transaction, durable when it returns. Batches go in and every element
+//! answers for itself. What holds after a crash: a lead is in exactly the state of its last committed step; a lease
+//! lapses by itself; a token refresh that had begun is known to have begun.
+//!
+//! Time comes in as an argument. No method sleeps or retries; a broken connection is an error that says so
+//! ([`StoreError::is_unavailable`]).
+
+mod types;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::clock::Timestamp;
+use crate::lead::LeadId;
+pub use types::*;
+
+/// What went wrong with the database.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It can't be reached, or went away; the operation may or may not have been carried out. Worth repeating: every
+    /// operation may be.
+    #[error("the database can't be reached: {what}")]
+    Unavailable {
+        /// In words, without user names and passwords.
+        what: String,
+    },
+    /// Its schema was made by a newer leadsync.
+    #[error("the database's schema is version {found}, this leadsync knows only up to {known}; use a newer leadsync")]
+    SchemaNewer { found: i64, known: i64 },
+    /// Its schema is older than this program, and migrating is off.
+    #[error("the database's schema is version {found}, this leadsync needs {known}; run `leadsync db migrate`")]
+    SchemaOlder { found: i64, known: i64 },
+    /// A table `leads` that is not ours is in the way.
+    #[error(
+        "the database has a table `leads` that leadsync didn't make; name another database, or another schema in `database.schema`"
+    )]
+    NotOurs,
+    /// The address can't be used.
+    #[error("database.url: {what}")]
+    BadUrl { what: String },
+    /// Anything else: a bug, a full disk, a damaged file.
+    #[error("the database refused {doing}")]
+    Failed {
+        /// What was being done: "commit", "lease".
+        doing: &'static str,
+        /// What it said.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// A row of ours that can't be read back: a damaged file, or a foreign hand.
+    #[error("the database holds something unreadable: {what}")]
+    Unreadable { what: String },
+}
+
+impl StoreError {
+    /// Whether waiting and repeating may help.
+    pub fn is_unavailable(&self) -> bool {
+        matches!(self, Self::Unavailable { .. })
+    }
+}
+
+/// Shorthand for what every method returns.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// The queue: how leads come in, are leased, and change.
+#[async_trait]
+pub trait Queue: Send + Sync {
+    /// Adds rows to the queue, in one transaction, stamped `created_at_ms = now`. Rows that carry a rejection are stored
+    /// as `rejected`, finished, and counted to the run (`taken` and `rejected`).
+    async fn enqueue(&self, run: RunId, leads: &[NewLead], now: Timestamp) -> Result<()>;
+
+    /// Leases up to `max` due leads: state `received`, `ready` or `sending`, `not_before_ms <= now`, and under no live
+    /// lease; those due longest first. No lead is ever under two live leases. Stamps `created_at_ms` and the destination
+    /// where they are missing, sets the lead's run, and counts leads new to the run as `taken`.
+    async fn lease(&self, ask: &LeaseRequest, now: Timestamp) -> Result<Vec<Leased>>;
+
+    /// Heartbeat: extends the leases that are still held to `until`; returns those.
+    async fn renew(&self, held: &[(LeadId, LeaseToken)], until: Timestamp) -> Result<Vec<LeadId>>;
+
+    /// Applies steps in order, in one transaction, on behalf of a run; one outcome per step. Claims are won here and
+    /// given up here (see [`StepOutcome`]); the run's counts change in the same transaction.
+    async fn commit(&self, run: RunId, steps: &[Step], now: Timestamp) -> Result<Vec<StepOutcome>>;
+
+    /// Who holds these identities at this destination: a look before paying for a look-up. The claim itself is won in
+    /// `commit`.
+    async fn claim_holders(&self, destination: &str, identities: &[Fingerprint]) -> Result<Vec<(Fingerprint, LeadId)>>;
+
+    /// What waits, by destination; `imported_by` as in [`LeaseRequest`].
+    async fn waiting(&self, imported_by: Option<RunId>, now: Timestamp) -> Result<Vec<Waiting>>;
+
+    /// Carries out a person's decision on the leads that match, in one transaction; returns the ids that changed. Leads
+    /// for which the life cycle has no such move, or that a worker holds at the moment, are left alone.
+    async fn operate(&self, which: &LeadFilter, operation: &Operation, now: Timestamp) -> Result<Vec<LeadId>>;
+}
+
+/// What accounts share across tasks, processes and runs: tokens, quotas, pauses, keys, look-ups.
+#[async_trait]
+pub trait Vault: Send + Sync {
+    /// The account's current token.
+    async fn token(&self, account: &str) -> Result<Option<StoredToken>>;
+
+    /// Every account's token, for `auth status`.
+    async fn tokens(&self) -> Result<Vec<(String, StoredToken)>>;
+
+    /// Asks for the turn to refresh the token of `generation` (0: there is none yet), until `until`.
+    async fn begin_refresh(
+        &self,
+        account: &str,
+        generation: i64,
+        holder: i64,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<RefreshTurn>;
+
+    /// Stores `token` (whose generation must be `generation + 1`) if the current one is still `generation`, and ends the
+    /// refresh. False: another worker was first; nothing was changed.
+    async fn replace_token(&self, account: &str, generation: i64, token: &StoredToken) -> Result<bool>;
+
+    /// Ends a refresh that failed without effect, so that the next worker need not wait for the lease to lapse.
+    async fn abandon_refresh(&self, account: &str, holder: i64) -> Result<()>;
+
+    /// Marks the grant as dead if the generation is still current; only a person can log in again.
+    async fn mark_needs_login(&self, account: &str, generation: i64, why: &str) -> Result<()>;
+
+    /// A sealed key by name.
+    async fn sealed_key(&self, name: &str) -> Result<Option<Vec<u8>>>;
+
+    /// Stores a sealed key unless there is one already; returns the one that is there now.
+    async fn keep_sealed_key(&self, name: &str, sealed: &[u8]) -> Result<Vec<u8>>;
+
+    /// How much of the account's daily quota is used.
+    async fn quota_used(&self, account: &str, utc_day: i64) -> Result<i64>;
+
+    /// Takes up to `wanted` from the day's quota and returns how much it got; negative `wanted` gives back.
+    async fn take_quota(&self, account: &str, utc_day: i64, wanted: i64, limit: Option<i64>) -> Result<i64>;
+
+    /// Cached answers fetched at or after `fresh_after`.
+    async fn cached(&self, keys: &[Fingerprint], fresh_after: Timestamp) -> Result<Vec<CachedLookUp>>;
+
+    /// Stores answers, replacing older ones, with the calls they came from.
+    async fn remember(&self, answers: &[CachedLookUp], calls: &[CallRecord]) -> Result<()>;
+
+    /// Writes calls that belong to no step and no look-up (tokens, checks).
+    async fn log_calls(&self, calls: &[CallRecord]) -> Result<()>;
+
+    /// Says why an account is not called until then; a pause that ends later wins. `until` in the past lifts it.
+    async fn pause(&self, pause: &Pause) -> Result<()>;
+
+    /// All pauses that end after `now`.
+    async fn pauses(&self, now: Timestamp) -> Result<Vec<Pause>>;
+}
+
+/// Runs, and what operators read.
+#[async_trait]
+pub trait Ledger: Send + Sync {
+    /// A new run.
+    async fn begin_run(&self, command: &str, now: Timestamp) -> Result<RunId>;
+
+    /// Its end.
+    async fn finish_run(&self, run: RunId, exit_code: i32, now: Timestamp) -> Result<()>;
+
+    /// One run.
+    async fn run(&self, run: RunId) -> Result<Option<RunRecord>>;
+
+    /// The newest runs, newest first.
+    async fn runs(&self, limit: u32) -> Result<Vec<RunRecord>>;
+
+    /// How many leads there are, by destination and state.
+    async fn state_counts(&self) -> Result<Vec<StateCount>>;
+
+    /// Up to `limit` leads with an id above `after`, by id: pages of `results`.
+    async fn leads(&self, which: &LeadFilter, after: LeadId, limit: u32) -> Result<Vec<LeadRecord>>;
+
+    /// Every call about this lead, its look-up included, by time.
+    async fn calls_of(&self, lead: LeadId) -> Result<Vec<CallRecord>>;
+
+    /// Rejected rows of an import: file, line, reason, by file and line, after (`file`, `row`).
+    async fn rejected_rows(&self, import: RunId, file: &str, after_row: u64, limit: u32) -> Result<Vec<(u64, String)>>;
+}
+
+/// The whole database.
+#[async_trait]
+pub trait Store: Queue + Vault + Ledger {
+    /// Brings the schema up to date; returns it as it is then.
+    async fn migrate(&self) -> Result<SchemaStatus>;
+
+    /// The schema's standing.
+    async fn schema_status(&self) -> Result<SchemaStatus>;
+
+    /// The database's own clock, where it has one shared by all workers (Postgres).
+    async fn server_time(&self) -> Result<Option<Timestamp>>;
+
+    /// Where it lies, without user name and password: for messages.
+    fn location(&self) -> String;
+
+    /// Closes it in order (SQLite: the write-ahead log is folded in).
+    async fn close(&self);
+}
+
+/// Longest wait for a connection or for another process's write lock.
+pub const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
