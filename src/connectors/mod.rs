@@ -9,6 +9,7 @@ pub mod live_data;
 pub mod registry;
 pub mod seven_targets;
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::http::message::{Rate, Reply, Request};
@@ -52,6 +53,24 @@ pub enum Verdict {
         /// What to do about it.
         remedy: String,
     },
+}
+
+/// As the call log keeps it: no personal data, since no variant holds any.
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Accepted { already: false, .. } => f.write_str("accepted"),
+            Self::Accepted { already: true, .. } => f.write_str("already there"),
+            Self::Absent => f.write_str("not there"),
+            Self::Refused { field: Some(field), reason } => write!(f, "refused: {field}: {reason}"),
+            Self::Refused { field: None, reason } => write!(f, "refused: {reason}"),
+            Self::NotNow { wait: Some(wait), why } => write!(f, "not now, again in {} s: {why}", wait.as_secs()),
+            Self::NotNow { wait: None, why } => write!(f, "not now: {why}"),
+            Self::Unknown { why } => write!(f, "unknown: {why}"),
+            Self::AuthExpired => f.write_str("access token expired"),
+            Self::AccountWrong { reason, .. } => write!(f, "account: {reason}"),
+        }
+    }
 }
 
 /// A lead that this destination can't take, and why, in words for whoever sent the lead, without personal data.

@@ -1,5 +1,26 @@
 //! What happens to a lead, in order: source → normalise → enrich → deliver → record.
+//!
+//! ```text
+//! import ─▶ queue ─▶ lane ─▶ prepare (normalise, enrich, claim) ─▶ deliver ─▶ record ─▶ writer ─▶ database
+//! ```
+//!
+//! [`run`] starts one [`lane`] per destination. What a crash leaves behind is always a row in one of the states of
+//! [`crate::lead::LeadState`], under a lease that lapses by itself.
 
+mod account;
+mod deliver;
+mod enrich;
+mod hands;
+pub mod import;
+mod lane;
+mod leases;
 pub mod normalise;
+mod preflight;
+mod prepare;
 pub mod progress;
+mod record;
+pub mod run;
+mod shared;
+pub mod site;
 pub mod source;
+mod writer;

@@ -97,6 +97,8 @@ pub struct Summary {
     /// Leads of this run that it put down unfinished, as counted in memory, and when the next comes due.
     pub waiting: i64,
     pub next_due: Option<Timestamp>,
+    /// Of those waiting: put off by us because something failed or was busy, so the run ends with code 4.
+    pub deferred: i64,
     /// Leads that another worker took over.
     pub taken_over: i64,
     /// The most frequent reasons of leads that were not delivered: state, reason, how many.
@@ -111,6 +113,8 @@ pub struct Summary {
     pub notices: Vec<String>,
     /// Requests that the grace time cut: these leads stay `sending` and are looked up next time.
     pub cut: Vec<LeadId>,
+    /// What must not happen and did.
+    pub bugs: Vec<String>,
     /// Ended by a signal.
     pub interrupted: bool,
 }

@@ -1,0 +1,184 @@
+//! What a run keeps in mind: counts for the closing sum, calls made, causes, halts.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::progress::{Halt, Progress};
+use crate::clock::Timestamp;
+use crate::exit::Exit;
+use crate::lead::{LeadId, LeadState};
+use crate::store::{CallRecord, Reinstated};
+
+/// Distinct causes kept; beyond that they are counted together.
+const CAUSES: usize = 40;
+
+/// The run's own books, kept in memory and compared with what the database counted.
+#[derive(Debug)]
+pub struct Account {
+    pub progress: Arc<Progress>,
+    /// Leads put down unfinished, less those taken up again.
+    waiting: AtomicI64,
+    /// Of those, how many we put off ourselves for a failing or busy remote side (exit code 4 if any are left).
+    taken_over: AtomicI64,
+    cache_hits: AtomicU64,
+    books: Mutex<Books>,
+}
+
+#[derive(Debug, Default)]
+struct Books {
+    causes: BTreeMap<(LeadState, String), i64>,
+    calls: BTreeMap<(String, String), u64>,
+    halts: Vec<Halt>,
+    notices: Vec<String>,
+    cut: Vec<LeadId>,
+    bugs: Vec<String>,
+    /// Leads we deferred (429, unknown, failed attempt, look-up away), with when they come due.
+    deferred: BTreeMap<LeadId, Timestamp>,
+}
+
+impl Account {
+    pub fn new(progress: Arc<Progress>) -> Self {
+        Self {
+            progress,
+            waiting: AtomicI64::new(0),
+            taken_over: AtomicI64::new(0),
+            cache_hits: AtomicU64::new(0),
+            books: Mutex::default(),
+        }
+    }
+
+    fn books(&self) -> MutexGuard<'_, Books> {
+        // Every change of the books is a single step: after a panic elsewhere they are still whole.
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A lead was leased.
+    pub fn taken_up(&self, lead: LeadId, first_in_run: bool) {
+        if !first_in_run {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+        }
+        self.books().deferred.remove(&lead);
+    }
+
+    /// A lead reached a final state.
+    pub fn finished(&self, state: LeadState, cause: Option<&str>) {
+        self.progress.finished(state, 1);
+        if state != LeadState::Delivered || cause.is_some() {
+            self.cause(state, cause.unwrap_or("no reason given"));
+        }
+    }
+
+    fn cause(&self, state: LeadState, cause: &str) {
+        let mut books = self.books();
+        let mut key = (state, cause.to_owned());
+        if !books.causes.contains_key(&key) && books.causes.len() >= CAUSES {
+            key.1 = "other reasons".to_owned();
+        }
+        *books.causes.entry(key).or_default() += 1;
+    }
+
+    /// A lead was put down unfinished; `deferred_until`: because we put it off.
+    pub fn put_down(&self, lead: LeadId, deferred_until: Option<Timestamp>) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        if let Some(until) = deferred_until {
+            self.books().deferred.insert(lead, until);
+        }
+    }
+
+    /// A lead turned out to be in another worker's hands.
+    pub fn lost(&self) {
+        self.taken_over.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Duplicates that got their turn are waiting again.
+    pub fn reinstated(&self, leads: &[Reinstated]) {
+        for lead in leads.iter().filter(|lead| lead.counted_here) {
+            self.progress.finished(LeadState::Skipped, -1);
+            self.waiting.fetch_add(1, Ordering::Relaxed);
+            tracing::debug!(lead = lead.lead.0, "a duplicate takes the place of an unusable lead");
+        }
+    }
+
+    /// A request was made.
+    pub fn called(&self, call: &CallRecord) {
+        *self.books().calls.entry((call.account.clone(), call.what.clone())).or_default() += 1;
+    }
+
+    /// People found in the cache.
+    pub fn cache_hits(&self, hits: u64) {
+        self.cache_hits.fetch_add(hits, Ordering::Relaxed);
+    }
+
+    /// Something that the operator should know, once.
+    pub fn notice(&self, text: impl Into<String>) {
+        let text = text.into();
+        let mut books = self.books();
+        if !books.notices.contains(&text) {
+            tracing::warn!("{text}");
+            books.notices.push(text);
+        }
+    }
+
+    /// Something that must not happen. It makes the run end with exit code 1.
+    pub fn bug(&self, what: String) {
+        tracing::error!("this is a bug in leadsync: {what}");
+        self.books().bugs.push(what);
+    }
+
+    /// An account is out of the game for this run; the first reason counts.
+    pub fn halt(&self, halt: Halt) {
+        let mut books = self.books();
+        if !books.halts.iter().any(|it| it.account == halt.account) {
+            tracing::error!("{}: {}", halt.account, halt.reason);
+            books.halts.push(halt);
+        }
+    }
+
+    /// The worst that halted so far.
+    pub fn halted_with(&self) -> Option<Exit> {
+        self.books().halts.iter().map(|halt| halt.exit).reduce(Exit::and)
+    }
+
+    /// A request in flight was cut by the end of the grace time.
+    pub fn cut(&self, lead: LeadId) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        self.books().cut.push(lead);
+    }
+
+    /// The books, for the summary.
+    pub fn close(&self) -> Closing {
+        let books = self.books();
+        let mut causes: Vec<_> = books.causes.iter().map(|((state, cause), n)| (*state, cause.clone(), *n)).collect();
+        causes.sort_by_key(|(_, _, n)| std::cmp::Reverse(*n));
+        Closing {
+            waiting: self.waiting.load(Ordering::Relaxed),
+            taken_over: self.taken_over.load(Ordering::Relaxed),
+            cache_hits: self.cache_hits.load(Ordering::Relaxed),
+            deferred: i64::try_from(books.deferred.len()).unwrap_or(i64::MAX),
+            next_deferred: books.deferred.values().min().copied(),
+            causes,
+            calls: books.calls.iter().map(|((account, what), n)| (account.clone(), what.clone(), *n)).collect(),
+            halts: books.halts.clone(),
+            notices: books.notices.clone(),
+            cut: books.cut.clone(),
+            bugs: books.bugs.clone(),
+        }
+    }
+}
+
+/// The closed books.
+#[derive(Debug)]
+pub struct Closing {
+    pub waiting: i64,
+    pub taken_over: i64,
+    pub cache_hits: u64,
+    pub deferred: i64,
+    pub next_deferred: Option<Timestamp>,
+    pub causes: Vec<(LeadState, String, i64)>,
+    pub calls: Vec<(String, String, u64)>,
+    pub halts: Vec<Halt>,
+    pub notices: Vec<String>,
+    pub cut: Vec<LeadId>,
+    pub bugs: Vec<String>,
+}

@@ -1,0 +1,351 @@
+//! One lead to its destination, at most once.
+//!
+//! The order is the promise: concurrency slot, rate permit, token, *intent made durable*, request, verdict, outcome made
+//! durable. Whatever dies in between, the next worker finds either `ready` (nothing left us) or `sending` (look before
+//! creating); the intent already carries the moment from which looking makes sense.
+
+use std::sync::Arc;
+
+use super::lane::Lane;
+use super::progress::Halt;
+use super::record::{Case, Judgement, Next};
+use crate::auth::Bearer;
+use crate::connectors::channel::Exchange;
+use crate::connectors::{Asked, UnknownPolicy, Verdict};
+use crate::exit::Exit;
+use crate::http::classify::{classify, may_be_at_work};
+use crate::http::limit::Permit;
+use crate::http::message::Request;
+use crate::lead::{Event, LeadState, Prepared};
+use crate::store::{CallRecord, Leased, Pause, QuotaCharge, Step, StepOutcome};
+
+/// A request is written only if the lease outlasts its time-out by this much: room for the outcome to be recorded.
+const LEASE_MARGIN: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Delivers one lead, or looks for it, or puts it down: always ends with the lead out of hand.
+pub async fn deliver(lane: Arc<Lane>, lead: Leased) {
+    let slot = tokio::select! {
+        slot = Arc::clone(&lane.slots).acquire_owned() => slot.ok(),
+        () = lane.stop.cancelled() => None,
+    };
+    // A free slot and the stop may come together; the stop wins.
+    let slot = slot.filter(|_| !lane.stop.is_cancelled());
+    let Some(slot) = slot else { return lane.put_back(&lead).await };
+    let work = async {
+        match lead.state {
+            LeadState::Sending => look(&lane, lead.clone()).await,
+            _ => create(&lane, lead.clone()).await,
+        }
+    };
+    let settlement = tokio::select! {
+        settlement = work => settlement,
+        () = lane.shared.cut.cancelled() => return lane.was_cut(&lead),
+    };
+    // The outcome is on its way to the disk; the next lead may have the slot meanwhile.
+    drop(slot);
+    lane.settle(&lead, settlement).await;
+}
+
+/// How a lead leaves this worker's hands.
+pub enum Settlement {
+    /// Write this down.
+    Judged(Judgement),
+    /// Untouched.
+    PutBack,
+    /// In another worker's hands.
+    Lost,
+    /// Accounted for already.
+    Settled,
+}
+
+/// What a try to send led to.
+enum Sent {
+    /// There is a verdict on it.
+    Exchange(Exchange, Option<Bearer>),
+    /// Nothing was sent.
+    Not(Settlement),
+}
+
+async fn create(lane: &Lane, mut lead: Leased) -> Settlement {
+    let Some(prepared) = lead.prepared.clone() else { return unprepared(&lead) };
+    let request = match lane.destination.create(&prepared) {
+        Ok(request) => request,
+        Err(unsendable) => return refused(&lead, unsendable.to_string()),
+    };
+    for try_again in [true, false] {
+        let (permit, bearer) = match clearance(lane).await {
+            Ok(cleared) => cleared,
+            Err(settlement) => return settlement,
+        };
+        let (exchange, bearer, charged) = match send(lane, &mut lead, permit, bearer, &request).await {
+            (Sent::Exchange(exchange, bearer), charged) => (exchange, bearer, charged),
+            (Sent::Not(settlement), _) => return settlement,
+        };
+        let verdict = read(lane, Asked::Create, &exchange);
+        let judgement = case(lane, &lead, &exchange, "create", &verdict, charged).after_create(verdict.clone());
+        match after(lane, &verdict, &judgement, bearer, try_again).await {
+            After::Settle => return Settlement::Judged(judgement),
+            After::Again => match lane.apply(&lead, judgement).await {
+                Some(()) => lead.state = LeadState::Ready,
+                None => return Settlement::Settled,
+            },
+            After::Halt => return Settlement::Judged(released(judgement)),
+        }
+    }
+    Settlement::PutBack
+}
+
+/// A lead found `sending`: nobody knows whether its create arrived.
+async fn look(lane: &Lane, lead: Leased) -> Settlement {
+    let Some(prepared) = lead.prepared.clone() else { return unprepared(&lead) };
+    let question = match lane.destination.on_unknown() {
+        UnknownPolicy::Find => lane.destination.find(&prepared),
+        UnknownPolicy::Hold | UnknownPolicy::Retry => None,
+    };
+    let Some(question) = question else {
+        let now = lane.shared.clock.now();
+        let charged = charge(lane, lead.sent_at.unwrap_or(now));
+        return Settlement::Judged(bare_case(lane, &lead, charged).without_question());
+    };
+    for try_again in [true, false] {
+        let (permit, bearer) = match clearance(lane).await {
+            Ok(cleared) => cleared,
+            Err(settlement) => return settlement,
+        };
+        let exchange = lane.channel.send(permit, bearer.as_ref(), &question).await;
+        let verdict = read(lane, Asked::Find, &exchange);
+        let charged = charge(lane, lead.sent_at.unwrap_or(exchange.started_at));
+        let judgement = case(lane, &lead, &exchange, "find", &verdict, charged).after_find(verdict.clone());
+        match after(lane, &verdict, &judgement, bearer, try_again).await {
+            After::Settle => return Settlement::Judged(judgement),
+            After::Again => {
+                if lane.apply(&lead, judgement).await.is_none() {
+                    return Settlement::Settled;
+                }
+            }
+            After::Halt => return Settlement::Judged(released(judgement)),
+        }
+    }
+    Settlement::PutBack
+}
+
+/// A rate permit and a token, in this order; or the lead goes back untouched.
+async fn clearance(lane: &Lane) -> Result<(Permit, Option<Bearer>), Settlement> {
+    let Some(permit) = lane.channel.permit(&lane.stop).await else { return Err(Settlement::PutBack) };
+    match lane.channel.bearer().await {
+        Ok(bearer) => Ok((permit, bearer)),
+        Err(error) => {
+            lane.halt(Halt::from_auth(&lane.name, &error));
+            Err(Settlement::PutBack)
+        }
+    }
+}
+
+/// Makes the intent durable, then writes the request.
+async fn send(
+    lane: &Lane,
+    lead: &mut Leased,
+    permit: Permit,
+    bearer: Option<Bearer>,
+    request: &Request,
+) -> (Sent, Option<QuotaCharge>) {
+    let sent_at = lane.shared.clock.now();
+    let charged = charge(lane, sent_at);
+    let intent = Step {
+        event: Some(Event::SendStarted),
+        sent_at: Some(sent_at),
+        // If we die from here on, the lead comes due when its request can no longer be at work.
+        not_before: Some(sent_at.plus(lane.limits.timeout).plus(lane.limits.settle)),
+        quota: charged.clone(),
+        ..Step::of(lead)
+    };
+    match lane.shared.writer.commit(intent).await {
+        Ok(StepOutcome::Applied { .. }) => {
+            lead.state = LeadState::Sending;
+            lead.sent_at = Some(sent_at);
+            lead.probes = 0;
+        }
+        Ok(StepOutcome::QuotaUsedUp) => return (Sent::Not(quota_used_up(lane, lead).await), None),
+        Ok(StepOutcome::LeaseLost) => return (Sent::Not(Settlement::Lost), None),
+        Ok(outcome) => {
+            lane.shared.account.bug(format!("lead {}: the intent to send was answered with {outcome:?}", lead.id));
+            return (Sent::Not(Settlement::Lost), None);
+        }
+        Err(error) => {
+            lane.database_lost(&error);
+            return (Sent::Not(Settlement::PutBack), None);
+        }
+    }
+    // A slow commit, a long pause of this process, a failed heartbeat: another worker may take the lead over while the
+    // request is under way. Then it does not leave at all.
+    let needed = lane.limits.timeout + LEASE_MARGIN.min(lane.shared.leases.term() / 4);
+    if lane.shared.leases.left(lead.id, lead.token, lane.shared.clock.now()) < needed {
+        let step = Step {
+            event: Some(Event::ProvenAbsent),
+            reason: Some("not sent: the lease was about to lapse".to_owned()),
+            not_before: Some(sent_at),
+            quota: charged.clone().map(|charge| QuotaCharge { amount: -1, ..charge }),
+            release: true,
+            ..Step::of(lead)
+        };
+        return (Sent::Not(Settlement::Judged(Judgement { steps: vec![step], next: Next::Deferred(sent_at) })), None);
+    }
+    let exchange = lane.channel.send(permit, bearer.as_ref(), request).await;
+    (Sent::Exchange(exchange, bearer), charged)
+}
+
+/// What a create at this moment is charged to, where there is a daily limit.
+fn charge(lane: &Lane, at: crate::clock::Timestamp) -> Option<QuotaCharge> {
+    lane.limits.daily_limit.map(|limit| QuotaCharge {
+        account: lane.channel.account().to_owned(),
+        utc_day: at.utc_day(),
+        amount: 1,
+        limit,
+    })
+}
+
+/// The day's creates are used up: this lead waits for tomorrow, and so does everything else of this destination.
+async fn quota_used_up(lane: &Lane, lead: &Leased) -> Settlement {
+    let now = lane.shared.clock.now();
+    let tomorrow = now.next_utc_day();
+    let why = format!("daily limit of {} creates used up", lane.limits.daily_limit.unwrap_or_default());
+    lane.pause_account(Pause { account: lane.channel.account().to_owned(), until: tomorrow, why: why.clone() }).await;
+    lane.shared.account.notice(format!("{}: {why}; the rest goes on after {tomorrow}", lane.name));
+    lane.stop.cancel();
+    let step = Step {
+        reason: Some(format!("put off: {why}")),
+        not_before: Some(tomorrow),
+        add_deferrals: 1,
+        release: true,
+        ..Step::of(lead)
+    };
+    Settlement::Judged(Judgement { steps: vec![step], next: Next::Scheduled(tomorrow) })
+}
+
+fn read(lane: &Lane, asked: Asked, exchange: &Exchange) -> Verdict {
+    let own_word = match &exchange.result {
+        Ok(reply) => lane.destination.read(asked, reply),
+        Err(_) => None,
+    };
+    own_word.unwrap_or_else(|| classify(asked, &exchange.result, lane.shared.clock.now()))
+}
+
+fn case<'a>(
+    lane: &'a Lane,
+    lead: &'a Leased,
+    exchange: &Exchange,
+    what: &str,
+    verdict: &Verdict,
+    charged: Option<QuotaCharge>,
+) -> Case<'a> {
+    let call = exchange.record(Some(lane.shared.run), Some(lead.id), &lane.name, what, verdict.to_string());
+    lane.shared.account.called(&call);
+    Case { call: Some(call), may_be_at_work: may_be_at_work(&exchange.result), ..bare_case(lane, lead, charged) }
+}
+
+fn bare_case<'a>(lane: &'a Lane, lead: &'a Leased, charged: Option<QuotaCharge>) -> Case<'a> {
+    let now = lane.shared.clock.now();
+    Case {
+        lead,
+        now,
+        sent_at: lead.sent_at.unwrap_or(now),
+        may_be_at_work: true,
+        timeout: lane.limits.timeout,
+        settle: lane.limits.settle,
+        policy: lane.destination.on_unknown(),
+        backoff: &lane.shared.backoff,
+        max_attempts: lane.shared.max_attempts,
+        call: None::<CallRecord>,
+        charged,
+    }
+}
+
+enum After {
+    Settle,
+    Again,
+    Halt,
+}
+
+/// What a verdict means for the account, beyond the lead.
+async fn after(lane: &Lane, verdict: &Verdict, judgement: &Judgement, bearer: Option<Bearer>, may_repeat: bool) -> After {
+    match verdict {
+        Verdict::AuthExpired => match bearer {
+            Some(bearer) if may_repeat => match lane.channel.expired(&bearer).await {
+                Ok(()) => After::Again,
+                Err(error) => {
+                    lane.halt(Halt::from_auth(&lane.name, &error));
+                    After::Halt
+                }
+            },
+            _ => {
+                lane.halt(Halt {
+                    account: lane.name.clone(),
+                    reason: "a fresh access token is refused (401)".to_owned(),
+                    remedy: Some("check that the credentials belong to this API and have the scope it needs".to_owned()),
+                    exit: Exit::Usage,
+                });
+                After::Halt
+            }
+        },
+        Verdict::AccountWrong { reason, remedy } => {
+            lane.halt(Halt {
+                account: lane.name.clone(),
+                reason: reason.clone(),
+                remedy: Some(remedy.clone()),
+                exit: Exit::Usage,
+            });
+            After::Settle
+        }
+        Verdict::NotNow { why, .. } => {
+            if let Next::Deferred(until) = judgement.next {
+                let pause = Pause { account: lane.channel.account().to_owned(), until, why: why.clone() };
+                lane.pause_account(pause).await;
+            }
+            trip(lane);
+            After::Settle
+        }
+        Verdict::Unknown { .. } => {
+            trip(lane);
+            After::Settle
+        }
+        Verdict::Accepted { .. } | Verdict::Absent | Verdict::Refused { .. } => After::Settle,
+    }
+}
+
+/// Ends the lane once its account has failed too often in a row.
+fn trip(lane: &Lane) {
+    if let Some(why) = lane.channel.breaker().is_open() {
+        lane.halt(Halt {
+            account: lane.name.clone(),
+            reason: why,
+            remedy: Some("the leads keep their attempts; run again when it is back".to_owned()),
+            exit: Exit::Unavailable,
+        });
+    }
+}
+
+/// A judgement that meant to go on ends here instead.
+fn released(mut judgement: Judgement) -> Judgement {
+    if let Some(last) = judgement.steps.last_mut() {
+        last.release = true;
+    }
+    judgement.next = Next::Halted;
+    judgement
+}
+
+fn refused(lead: &Leased, reason: String) -> Settlement {
+    let step = Step { event: Some(Event::Refused), reason: Some(reason), release: true, ..Step::of(lead) };
+    Settlement::Judged(Judgement { steps: vec![step], next: Next::Finished(LeadState::Rejected) })
+}
+
+/// `ready` or `sending` without what preparing stored: another hand was at the row.
+fn unprepared(lead: &Leased) -> Settlement {
+    let (event, state) = match lead.state {
+        LeadState::Sending => (Event::GaveUp, LeadState::Unconfirmed),
+        _ => (Event::Refused, LeadState::Rejected),
+    };
+    let reason = "the row says that it was prepared, but what was prepared is missing; was its state changed by hand?";
+    let step = Step { event: Some(event), reason: Some(reason.to_owned()), release: true, ..Step::of(lead) };
+    Settlement::Judged(Judgement { steps: vec![step], next: Next::Finished(state) })
+}
+

@@ -1,0 +1,146 @@
+//! How a lead leaves a worker's hands: written down, and accounted for exactly once.
+
+use super::deliver::Settlement;
+use super::lane::Lane;
+use super::progress::Halt;
+use super::record::{Judgement, Next};
+use super::writer::NotWritten;
+use crate::exit::Exit;
+use crate::lead::LeadState;
+use crate::store::{Leased, Pause, Step, StepOutcome, StoreError};
+
+impl Lane {
+    /// Writes down a settlement and accounts for it.
+    pub async fn settle(&self, lead: &Leased, settlement: Settlement) {
+        match settlement {
+            Settlement::Judged(judgement) => {
+                let next = judgement.next;
+                if let Some(outcome) = self.write(lead, judgement.steps).await {
+                    self.account_for(lead, outcome, next);
+                }
+            }
+            Settlement::PutBack => self.put_back(lead).await,
+            Settlement::Lost => {
+                self.shared.account.lost();
+                self.let_go(lead);
+            }
+            Settlement::Settled => {}
+        }
+    }
+
+    /// Writes down a judgement after which the lead stays in hand. `None`: it did not stay, and is accounted for.
+    pub async fn apply(&self, lead: &Leased, judgement: Judgement) -> Option<()> {
+        let next = judgement.next;
+        let outcome = self.write(lead, judgement.steps).await?;
+        if matches!(outcome, Written { outcome: StepOutcome::Applied { .. }, .. }) {
+            return Some(());
+        }
+        self.account_for(lead, outcome, next);
+        None
+    }
+
+    /// Gives up the lease, nothing else.
+    pub async fn put_back(&self, lead: &Leased) {
+        let step = Step { release: true, ..Step::of(lead) };
+        if let Some(outcome) = self.write(lead, vec![step]).await {
+            self.account_for(lead, outcome, Next::Halted);
+        }
+    }
+
+    /// The grace time ended while its request was under way: it stays `sending`, due when the request has settled.
+    pub fn was_cut(&self, lead: &Leased) {
+        self.shared.account.cut(lead.id);
+        self.let_go(lead);
+    }
+
+    /// Writes steps in order; the last one's outcome counts. `None`: they could not be written; accounted for.
+    pub(super) async fn write(&self, lead: &Leased, steps: Vec<Step>) -> Option<Written> {
+        let mut receipts = Vec::with_capacity(steps.len());
+        let mut reason = None;
+        for step in steps {
+            reason = step.reason.clone().or(reason);
+            receipts.push(self.shared.writer.submit(step).await);
+        }
+        let mut last = None;
+        for receipt in receipts {
+            match receipt.durable().await {
+                Ok(outcome) => last = Some(outcome),
+                Err(error) => {
+                    self.database_lost(&error);
+                    self.shared.account.put_down(lead.id, Some(self.shared.clock.now()));
+                    self.let_go(lead);
+                    return None;
+                }
+            }
+        }
+        last.map(|outcome| Written { outcome, reason })
+    }
+
+    pub(super) fn account_for(&self, lead: &Leased, written: Written, next: Next) {
+        let account = &self.shared.account;
+        match written.outcome {
+            StepOutcome::Applied { state, counted, reinstated } => {
+                account.reinstated(&reinstated);
+                if !counted && state.is_final() {
+                    account.lost();
+                } else if state.is_final() {
+                    account.finished(state, written.reason.as_deref());
+                } else {
+                    let deferred = match next {
+                        Next::Deferred(until) => Some(until),
+                        Next::Finished(_) | Next::Again | Next::Halted | Next::Scheduled(_) => None,
+                    };
+                    account.put_down(lead.id, deferred);
+                }
+            }
+            StepOutcome::Duplicate { .. } => account.finished(LeadState::Skipped, Some("duplicate of another lead")),
+            StepOutcome::LeaseLost => account.lost(),
+            StepOutcome::QuotaUsedUp | StepOutcome::Illegal(_) => {
+                account.bug(format!("lead {}: an outcome was answered with {:?}", lead.id, written.outcome));
+                account.lost();
+            }
+        }
+        self.let_go(lead);
+    }
+
+    fn let_go(&self, lead: &Leased) {
+        self.shared.leases.remove(lead.id, lead.token);
+        self.put_down();
+    }
+
+    /// Nothing can be recorded any more: every lane stops.
+    pub fn database_lost(&self, error: &NotWritten) {
+        self.shared.account.halt(Halt {
+            account: "database".to_owned(),
+            reason: error.to_string(),
+            remedy: Some("leads whose outcome is not recorded stay `sending` and are looked up by the next run".to_owned()),
+            exit: Exit::Unavailable,
+        });
+        self.shared.stop.cancel();
+    }
+
+    /// The database can't be read.
+    pub fn store_failed(&self, error: &StoreError) {
+        self.shared.account.halt(Halt {
+            account: "database".to_owned(),
+            reason: error.to_string(),
+            remedy: None,
+            exit: if error.is_unavailable() { Exit::Unavailable } else { Exit::Bug },
+        });
+        self.shared.stop.cancel();
+    }
+
+    /// Stops calls to this account until then, here and for every other worker.
+    pub async fn pause_account(&self, pause: Pause) {
+        self.channel.limiter().pause_until(pause.until, &pause.why);
+        if let Err(error) = self.shared.store.pause(&pause).await {
+            tracing::warn!("could not record that {} is paused: {error}", self.name);
+        }
+    }
+}
+
+/// What became of the last of some steps.
+pub struct Written {
+    pub outcome: StepOutcome,
+    reason: Option<String>,
+}

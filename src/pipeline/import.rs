@@ -1,0 +1,177 @@
+//! A CSV import is "rows become queued leads"; the run over them is the same as cron's.
+
+use std::path::{Path, PathBuf};
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::normalise::normalise;
+use super::source::csv::{CsvError, CsvRow, CsvSource, RejectSource, write_rejects};
+use crate::clock::Clock;
+use crate::config::{CsvSettings, NormaliseSettings};
+use crate::lead::Origin;
+use crate::store::{NewLead, RunId, Store, StoreError};
+
+/// Rows per transaction.
+const BATCH: usize = 1_000;
+
+/// What loading did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Loaded {
+    /// Rows read.
+    pub rows: u64,
+    /// Leads put into the queue: rows times destinations, less the rejected.
+    pub queued: u64,
+    /// Leads stored as `rejected`.
+    pub rejected: u64,
+    /// Stopped before the end of the files.
+    pub interrupted: bool,
+}
+
+/// Why an import could not be carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// The file can't be used.
+    #[error(transparent)]
+    Csv(#[from] CsvError),
+    /// The database can't be used; rows loaded before stay.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A file that was opened and whose header was understood.
+pub struct OpenFile {
+    name: String,
+    source: CsvSource,
+}
+
+impl OpenFile {
+    /// Opens a file (`-`: standard input) and reads its header.
+    ///
+    /// # Errors
+    /// If there is no such file, it is no CSV, or it has no e-mail column.
+    pub fn open(name: &str, settings: &CsvSettings) -> Result<Self, CsvError> {
+        Ok(Self { name: name.to_owned(), source: CsvSource::open(name, settings)? })
+    }
+
+    /// What the operator should know of how the file is read.
+    pub fn source(&self) -> &CsvSource {
+        &self.source
+    }
+}
+
+/// Loads files into the queue, in batches that are each durable before the next is read; returns what it did and what is
+/// needed to write the rejects afterwards.
+///
+/// # Errors
+/// If a file can't be read on, or the database can't be written. What was loaded before stays in the queue.
+pub async fn load(
+    store: &dyn Store,
+    clock: &dyn Clock,
+    run: RunId,
+    files: Vec<OpenFile>,
+    destinations: &[String],
+    normalising: &NormaliseSettings,
+    stop: &CancellationToken,
+) -> Result<(Loaded, Vec<(String, RejectSource)>), ImportError> {
+    let mut loaded = Loaded::default();
+    let mut reject_sources = Vec::with_capacity(files.len());
+    for file in files {
+        let (batches, mut inbox) = mpsc::channel::<Vec<NewLead>>(2);
+        let destinations = destinations.to_vec();
+        let normalising = normalising.clone();
+        let name = file.name.clone();
+        let reading = tokio::task::spawn_blocking(move || read(file, &destinations, &normalising, &batches));
+        while let Some(batch) = inbox.recv().await {
+            if stop.is_cancelled() {
+                loaded.interrupted = true;
+                break;
+            }
+            store.enqueue(run, &batch, clock.now()).await?;
+            let rejected = batch.iter().filter(|lead| lead.rejected.is_some()).count() as u64;
+            loaded.rejected += rejected;
+            loaded.queued += batch.len() as u64 - rejected;
+        }
+        // The reader notices that nobody listens any more.
+        drop(inbox);
+        let (rows, source) = reading.await.map_err(|panic| CsvError::reader_died(&name, &panic))??;
+        loaded.rows += rows;
+        reject_sources.push((name, source));
+        if loaded.interrupted {
+            break;
+        }
+    }
+    Ok((loaded, reject_sources))
+}
+
+fn read(
+    mut file: OpenFile,
+    destinations: &[String],
+    normalising: &NormaliseSettings,
+    batches: &mpsc::Sender<Vec<NewLead>>,
+) -> Result<(u64, RejectSource), CsvError> {
+    let mut rows = 0;
+    let mut batch = Vec::with_capacity(BATCH);
+    while let Some(row) = file.source.next_row()? {
+        rows += 1;
+        let (line, raw, rejected) = match row {
+            CsvRow::Lead { line, raw } => {
+                let rejected = normalise(&raw, normalising).err().map(|rejection| rejection.to_string());
+                (line, raw, rejected)
+            }
+            CsvRow::Rejected { line, raw, reason } => (line, raw, Some(reason)),
+        };
+        for destination in destinations {
+            batch.push(NewLead {
+                raw: raw.clone(),
+                destination: destination.clone(),
+                origin: Origin { file: file.name.clone(), row: line },
+                rejected: rejected.clone(),
+            });
+        }
+        if batch.len() >= BATCH && batches.blocking_send(std::mem::take(&mut batch)).is_err() {
+            break;
+        }
+    }
+    let _ = batches.blocking_send(batch);
+    Ok((rows, file.source.into_reject_source()))
+}
+
+/// Writes `<file>.rejected.csv` beside each file that has rejected rows, from what the database says now.
+///
+/// # Errors
+/// If the database can't be read. A folder that can't be written to is answered per file.
+pub async fn write_rejected(
+    store: &dyn Store,
+    run: RunId,
+    sources: Vec<(String, RejectSource)>,
+) -> Result<Vec<(String, std::io::Result<Option<PathBuf>>)>, StoreError> {
+    const PAGE: u32 = 1_000;
+    let mut results = Vec::with_capacity(sources.len());
+    for (name, source) in sources {
+        let (rows, mut inbox) = mpsc::channel::<(u64, String)>(PAGE as usize);
+        let writing = tokio::task::spawn_blocking(move || {
+            write_rejects(&source, std::iter::from_fn(|| inbox.blocking_recv()))
+        });
+        let mut after = 0;
+        'pages: loop {
+            let page = store.rejected_rows(run, &name, after, PAGE).await?;
+            let Some((last, _)) = page.last() else { break };
+            after = *last;
+            for row in page {
+                if rows.send(row).await.is_err() {
+                    break 'pages;
+                }
+            }
+        }
+        drop(rows);
+        let written = writing.await.unwrap_or_else(|panic| Err(std::io::Error::other(panic.to_string())));
+        results.push((name, written));
+    }
+    Ok(results)
+}
+
+/// Whether this is standard input.
+pub fn is_stdin(name: &str) -> bool {
+    Path::new(name) == Path::new("-")
+}

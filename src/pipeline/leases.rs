@@ -1,0 +1,102 @@
+//! The leads this worker holds, and the heartbeat that keeps them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::{Clock, Timestamp};
+use crate::lead::LeadId;
+use crate::store::{LeaseToken, Leased, Store};
+
+/// Which leads are held and until when, by the database's clock.
+#[derive(Debug)]
+pub struct Leases {
+    held: Mutex<HashMap<LeadId, Held>>,
+    term: Duration,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    token: LeaseToken,
+    expires: Timestamp,
+}
+
+impl Leases {
+    /// None yet; each lasts `term` unless renewed.
+    pub fn new(term: Duration) -> Self {
+        Self { held: Mutex::default(), term }
+    }
+
+    /// How long a lease lasts.
+    pub fn term(&self) -> Duration {
+        self.term
+    }
+
+    fn held(&self) -> std::sync::MutexGuard<'_, HashMap<LeadId, Held>> {
+        // A panic while holding the lock leaves a whole map behind: inserts and removals are single steps.
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes note of a new lease.
+    pub fn add(&self, lease: &Leased) {
+        self.held().insert(lease.id, Held { token: lease.token, expires: lease.expires });
+    }
+
+    /// Forgets a lease that was given up (unless the lead has been leased anew since).
+    pub fn remove(&self, lead: LeadId, token: LeaseToken) {
+        let mut held = self.held();
+        if held.get(&lead).is_some_and(|it| it.token == token) {
+            held.remove(&lead);
+        }
+    }
+
+    /// What is left of this lease; zero if it is lost.
+    pub fn left(&self, lead: LeadId, token: LeaseToken, now: Timestamp) -> Duration {
+        self.held().get(&lead).filter(|it| it.token == token).map_or(Duration::ZERO, |it| now.until(it.expires))
+    }
+
+    /// How many leads are held.
+    pub fn len(&self) -> usize {
+        self.held().len()
+    }
+
+    /// Renews what is held, three times per term, until `stop`. A heartbeat that fails extends nothing: sends stop by
+    /// themselves as soon as the rest of a lease is too short ([`Leases::left`]).
+    pub async fn heartbeat(self: Arc<Self>, store: Arc<dyn Store>, clock: Arc<dyn Clock>, stop: CancellationToken) {
+        let mut failing = false;
+        while stop.run_until_cancelled(tokio::time::sleep(self.term / 3)).await.is_some() {
+            let held: Vec<_> = self.held().iter().map(|(lead, held)| (*lead, held.token)).collect();
+            if held.is_empty() {
+                continue;
+            }
+            let until = clock.now().plus(self.term);
+            match store.renew(&held, until).await {
+                Ok(renewed) => {
+                    failing = false;
+                    self.extend(&held, &renewed, until);
+                }
+                Err(error) if !failing => {
+                    failing = true;
+                    tracing::warn!("could not renew the leases of {} leads: {error}", held.len());
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn extend(&self, asked: &[(LeadId, LeaseToken)], renewed: &[LeadId], until: Timestamp) {
+        let renewed: std::collections::HashSet<_> = renewed.iter().collect();
+        let mut held = self.held();
+        for (lead, token) in asked {
+            match held.get_mut(lead) {
+                Some(it) if it.token != *token => {}
+                Some(it) if renewed.contains(lead) => it.expires = until,
+                // Taken over by another worker (or finished meanwhile): no more sends for it.
+                Some(_) => drop(held.remove(lead)),
+                None => {}
+            }
+        }
+    }
+}

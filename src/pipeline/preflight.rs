@@ -1,0 +1,102 @@
+//! Before the first lead: does the account work? A wrong secret, a missing assistant, an unreachable service cost one
+//! clear line and touch no lead.
+
+use super::enrich::LookUps;
+use super::lane::Lane;
+use super::progress::Halt;
+use super::shared::Shared;
+use crate::auth::AuthError;
+use crate::connectors::channel::AskError;
+use crate::connectors::{Asked, CheckStep, Verdict};
+use crate::exit::Exit;
+use crate::http::classify::classify;
+use crate::http::message::Reply;
+
+impl Halt {
+    /// A token that could not be had.
+    pub fn from_auth(account: &str, error: &AuthError) -> Self {
+        Self {
+            account: account.to_owned(),
+            reason: error.to_string(),
+            remedy: error.remedy(),
+            exit: error.exit(),
+        }
+    }
+}
+
+/// Gets a token for the look-up service.
+pub async fn look_ups(shared: &Shared, lookup: &LookUps) {
+    if let Err(error) = lookup.channel.bearer().await {
+        lookup.halt(shared, Halt::from_auth("enrich", &error), None);
+    }
+}
+
+/// Walks through the destination's own check; stops the lane if it fails.
+///
+/// # Errors
+/// If the database can't be written.
+pub async fn destination(lane: &Lane) -> crate::store::Result<()> {
+    let mut replies: Vec<Reply> = Vec::new();
+    let halt = loop {
+        match lane.destination.check(&replies) {
+            CheckStep::Ask(request) => {
+                let (result, calls) = lane.channel.ask("check", &request, &lane.stop).await;
+                calls.iter().for_each(|call| lane.shared.account.called(call));
+                lane.shared.store.log_calls(&calls).await?;
+                match result {
+                    Ok(reply) => replies.push(reply),
+                    Err(error) => break unanswered(lane, &error),
+                }
+            }
+            CheckStep::Passed(remarks) => {
+                remarks.into_iter().for_each(|remark| lane.shared.account.notice(format!("{}: {remark}", lane.name)));
+                return Ok(());
+            }
+            CheckStep::Failed { reason, remedy } => {
+                break Some(Halt { account: lane.name.clone(), reason, remedy: Some(remedy), exit: Exit::Usage });
+            }
+            CheckStep::Unreadable => break Some(by_status(lane, replies.pop())),
+        }
+    };
+    if let Some(halt) = halt {
+        lane.halt(halt);
+    }
+    Ok(())
+}
+
+fn unanswered(lane: &Lane, error: &AskError) -> Option<Halt> {
+    match error {
+        AskError::Stopped => None,
+        AskError::Auth(error) => Some(Halt::from_auth(&lane.name, error)),
+        AskError::Send(error) => Some(Halt {
+            account: lane.name.clone(),
+            reason: error.to_string(),
+            remedy: Some("nothing was sent; run again when it can be reached".to_owned()),
+            exit: Exit::Unavailable,
+        }),
+    }
+}
+
+/// A reply that doesn't answer the check is judged by its status.
+fn by_status(lane: &Lane, reply: Option<Reply>) -> Halt {
+    let halt = |reason: String, remedy: &str, exit| Halt {
+        account: lane.name.clone(),
+        reason: format!("the account check failed: {reason}"),
+        remedy: Some(remedy.to_owned()),
+        exit,
+    };
+    let Some(reply) = reply else {
+        return halt("no reply".to_owned(), "run again", Exit::Unavailable);
+    };
+    match classify(Asked::Find, &Ok(reply), lane.shared.clock.now()) {
+        Verdict::AuthExpired => {
+            halt("a fresh access token is refused (401)".to_owned(), "check the credentials and their scope", Exit::Usage)
+        }
+        Verdict::AccountWrong { reason, remedy } => halt(reason, &remedy, Exit::Usage),
+        Verdict::Refused { reason, .. } => halt(reason, "check the API's address and the account's settings", Exit::Usage),
+        Verdict::NotNow { why, .. } | Verdict::Unknown { why } => halt(why, "run again later", Exit::Unavailable),
+        Verdict::Accepted { .. } | Verdict::Absent => {
+            halt("its answer can't be read".to_owned(), "check the API's address", Exit::Usage)
+        }
+    }
+}

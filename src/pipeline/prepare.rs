@@ -1,0 +1,184 @@
+//! `received` → `ready`: normalise, look whether it is a duplicate, look the person up, win the claim.
+
+use futures_util::future::join_all;
+
+use super::deliver::Settlement;
+use super::enrich::LookedUp;
+use super::hands::Written;
+use super::lane::Lane;
+use super::normalise::normalise;
+use super::record::{Judgement, Next};
+use crate::config::{JobChanged, Prefer};
+use crate::lead::merge::{job_changed, merge};
+use crate::lead::{Event, Lead, LeadState, LookUp, Prepared};
+use crate::store::{Fingerprint, Leased, Preparation, Step, StepOutcome};
+
+/// A lead that passed normalising.
+struct Candidate {
+    lease: Leased,
+    lead: Lead,
+    notes: Vec<String>,
+    claim: Fingerprint,
+}
+
+/// Prepares a bite of raw leads; returns those that are ready to be sent. All others are out of hand.
+pub async fn prepare(lane: &Lane, leases: Vec<Leased>) -> Vec<Leased> {
+    let mut candidates = Vec::with_capacity(leases.len());
+    let mut settled = Vec::new();
+    for lease in leases {
+        match candidate(lane, lease) {
+            Ok(candidate) => candidates.push(candidate),
+            Err(unusable) => {
+                let (lease, reason) = *unusable;
+                settled.push(ended(lease, Event::Refused, reason));
+            }
+        }
+    }
+    let (fresh, duplicates) = match split_off_duplicates(lane, candidates).await {
+        Ok(split) => split,
+        Err(leases) => {
+            join_all(leases.iter().map(|lease| lane.put_back(lease))).await;
+            (Vec::new(), Vec::new())
+        }
+    };
+    let mut steps: Vec<(Leased, Prepared, Fingerprint, Option<crate::store::CallId>)> = duplicates
+        .into_iter()
+        .map(|it| {
+            let prepared = Prepared { lead: it.lead, looked_up: LookUp::NotAsked, notes: it.notes };
+            (it.lease, prepared, it.claim, None)
+        })
+        .collect();
+    for (candidate, looked_up) in look_up(lane, fresh).await {
+        match looked_up {
+            LookedUp::Answer { answer, call, note } => {
+                let (lease, claim, prepared, changed) = merged(lane, candidate, answer, note);
+                match verdict_on(lane, &prepared, changed) {
+                    Some((event, reason)) => settled.push(ended(lease, event, reason)),
+                    None => steps.push((lease, prepared, claim, call)),
+                }
+            }
+            LookedUp::Wait { until, why } => settled.push(put_off(lane, candidate.lease, until, &why)),
+        }
+    }
+    let ((), ready) = futures_util::join!(
+        async {
+            join_all(settled.into_iter().map(|(lease, settlement)| async move { lane.settle(&lease, settlement).await })).await;
+        },
+        join_all(steps.into_iter().map(|(lease, prepared, claim, call)| claimed(lane, lease, prepared, claim, call))),
+    );
+    ready.into_iter().flatten().collect()
+}
+
+fn candidate(lane: &Lane, lease: Leased) -> Result<Candidate, Box<(Leased, String)>> {
+    let (lead, notes) = match normalise(&lease.raw, &lane.shared.normalise) {
+        Ok(normalised) => normalised,
+        Err(rejection) => return Err(Box::new((lease, rejection.to_string()))),
+    };
+    match lane.destination.identity(&lead) {
+        Ok(identity) => {
+            let claim = lane.shared.fingerprints.fingerprint("identity", &identity);
+            Ok(Candidate { lease, lead, notes, claim })
+        }
+        Err(unsendable) => Err(Box::new((lease, unsendable.to_string()))),
+    }
+}
+
+/// Those whose identity another lead holds already need no look-up: they lose the claim, which `commit` decides.
+async fn split_off_duplicates(
+    lane: &Lane,
+    candidates: Vec<Candidate>,
+) -> Result<(Vec<Candidate>, Vec<Candidate>), Vec<Leased>> {
+    let claims: Vec<_> = candidates.iter().map(|it| it.claim.clone()).collect();
+    match lane.shared.store.claim_holders(&lane.name, &claims).await {
+        Ok(holders) => Ok(candidates
+            .into_iter()
+            .partition(|it| !holders.iter().any(|(claim, holder)| *claim == it.claim && *holder != it.lease.id))),
+        Err(error) => {
+            lane.store_failed(&error);
+            Err(candidates.into_iter().map(|it| it.lease).collect())
+        }
+    }
+}
+
+async fn look_up(lane: &Lane, candidates: Vec<Candidate>) -> Vec<(Candidate, LookedUp)> {
+    let Some(service) = &lane.shared.lookup else {
+        let not_asked = LookedUp::Answer { answer: LookUp::NotAsked, call: None, note: None };
+        return candidates.into_iter().map(|it| (it, not_asked.clone())).collect();
+    };
+    if candidates.is_empty() {
+        return Vec::new();
+    }
+    let leads: Vec<Lead> = candidates.iter().map(|it| it.lead.clone()).collect();
+    match service.look_up(&lane.shared, &leads).await {
+        Ok(results) => candidates.into_iter().zip(results).collect(),
+        Err(error) => {
+            lane.store_failed(&error);
+            let wait = LookedUp::Wait { until: None, why: "the database was away".to_owned() };
+            candidates.into_iter().map(|it| (it, wait.clone())).collect()
+        }
+    }
+}
+
+fn merged(lane: &Lane, it: Candidate, answer: LookUp, note: Option<String>) -> (Leased, Fingerprint, Prepared, bool) {
+    let prefer_ours = lane.shared.lookup.as_ref().is_none_or(|lookup| lookup.prefer == Prefer::Source);
+    let changed = answer.person().is_some_and(|person| job_changed(&it.lead, person));
+    let (lead, merge_notes) = merge(it.lead, &answer, prefer_ours);
+    let mut notes = it.notes;
+    notes.extend(merge_notes);
+    notes.extend(note);
+    (it.lease, it.claim, Prepared { lead, looked_up: answer, notes }, changed)
+}
+
+/// Why a lead goes no further, if it doesn't.
+fn verdict_on(lane: &Lane, prepared: &Prepared, changed: bool) -> Option<(Event, String)> {
+    let skips = lane.shared.lookup.as_ref().is_some_and(|lookup| lookup.job_changed == JobChanged::Skip);
+    if changed && skips {
+        return Some((Event::SetAside, "the person is no longer at the e-mail's company".to_owned()));
+    }
+    lane.destination.create(prepared).err().map(|unsendable| (Event::Refused, unsendable.to_string()))
+}
+
+fn ended(lease: Leased, event: Event, reason: String) -> (Leased, Settlement) {
+    let state = if event == Event::SetAside { LeadState::Skipped } else { LeadState::Rejected };
+    let step = Step { event: Some(event), reason: Some(reason), release: true, ..Step::of(&lease) };
+    (lease, Settlement::Judged(Judgement { steps: vec![step], next: Next::Finished(state) }))
+}
+
+fn put_off(lane: &Lane, lease: Leased, until: Option<crate::clock::Timestamp>, why: &str) -> (Leased, Settlement) {
+    if !lane.shared.can_prepare() && until.is_none() {
+        // Look-ups are over for this run: the lead was not touched.
+        return (lease, Settlement::PutBack);
+    }
+    let now = lane.shared.clock.now();
+    let due = until.unwrap_or_else(|| now.plus(lane.shared.backoff.delay(lease.deferrals + 1)));
+    let step = Step {
+        reason: Some(format!("put off: {why}")),
+        not_before: Some(due),
+        add_deferrals: 1,
+        release: true,
+        ..Step::of(&lease)
+    };
+    let next = if until.is_some() { Next::Scheduled(due) } else { Next::Deferred(due) };
+    (lease, Settlement::Judged(Judgement { steps: vec![step], next }))
+}
+
+/// Wins the claim and becomes ready, or is somebody's duplicate.
+async fn claimed(
+    lane: &Lane,
+    mut lease: Leased,
+    prepared: Prepared,
+    claim: Fingerprint,
+    lookup_call: Option<crate::store::CallId>,
+) -> Option<Leased> {
+    let enriched = prepared.looked_up.enriched();
+    let preparation = Preparation { prepared: prepared.clone(), claim, lookup_call, enriched };
+    let step = Step { event: Some(Event::Prepared), prepared: Some(Box::new(preparation)), ..Step::of(&lease) };
+    let written = lane.write(&lease, vec![step]).await?;
+    if let Written { outcome: StepOutcome::Applied { state: LeadState::Ready, .. }, .. } = written {
+        lease.state = LeadState::Ready;
+        lease.prepared = Some(prepared);
+        return Some(lease);
+    }
+    lane.account_for(&lease, written, Next::Halted);
+    None
+}

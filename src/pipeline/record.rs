@@ -1,0 +1,220 @@
+//! From a verdict to what is written down: pure, so that every rule of "what then?" can be read and tested in one place.
+//!
+//! The rule behind the rules: only what certainly was not processed may be sent again. Everything else is looked up first
+//! ([`UnknownPolicy`]), and not before the first request can no longer be at work.
+
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::connectors::{UnknownPolicy, Verdict};
+use crate::http::retry::Backoff;
+use crate::lead::{Event, LeadState};
+use crate::store::{CallRecord, Leased, QuotaCharge, Step};
+
+/// What there is to know when a reply, or its absence, is judged.
+pub struct Case<'a> {
+    pub lead: &'a Leased,
+    pub now: Timestamp,
+    /// When the last create request left.
+    pub sent_at: Timestamp,
+    /// The first request may still be at work remotely: no complete reply, or a gateway that gave up waiting.
+    pub may_be_at_work: bool,
+    /// How long a request may take.
+    pub timeout: Duration,
+    /// How long the API is given before it is asked whether the lead is there.
+    pub settle: Duration,
+    pub policy: UnknownPolicy,
+    pub backoff: &'a Backoff,
+    /// Create requests that may fail, and questions that may stay without answer.
+    pub max_attempts: u32,
+    /// The call that led here; `None` if none did.
+    pub call: Option<CallRecord>,
+    /// What the create was charged to.
+    pub charged: Option<QuotaCharge>,
+}
+
+/// What is written down, and what it means for the lead in this run.
+#[derive(Debug)]
+pub struct Judgement {
+    /// In order; usually one.
+    pub steps: Vec<Step>,
+    pub next: Next,
+}
+
+/// Where a judged lead goes from here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// It reached this final state.
+    Finished(LeadState),
+    /// Put down; it comes due again at this moment.
+    Deferred(Timestamp),
+    /// Put down until then for a reason that is nobody's failure: a daily quota or budget.
+    Scheduled(Timestamp),
+    /// Still leased and ready: the token was no longer good, nothing else happened.
+    Again,
+    /// Put down untouched: the account is wrong, not the lead.
+    Halted,
+}
+
+/// When an unknown outcome may be looked into.
+pub fn settled_at(sent_at: Timestamp, now: Timestamp, may_be_at_work: bool, timeout: Duration, settle: Duration) -> Timestamp {
+    let settled = now.plus(settle);
+    if may_be_at_work { settled.max(sent_at.plus(timeout).plus(settle)) } else { settled }
+}
+
+impl Case<'_> {
+    fn step(&self, event: Option<Event>, reason: impl Into<String>) -> Step {
+        Step { event, reason: Some(reason.into()), ..Step::of(self.lead) }
+    }
+
+    /// Takes back the charge of a create that did not happen.
+    fn refund(&self) -> Option<QuotaCharge> {
+        self.charged.clone().map(|charge| QuotaCharge { amount: -charge.amount, ..charge })
+    }
+
+    fn judged(self, mut steps: Vec<Step>, next: Next) -> Judgement {
+        if let Some(first) = steps.first_mut() {
+            first.calls.extend(self.call);
+        }
+        if let Some(last) = steps.last_mut() {
+            last.release = !matches!(next, Next::Again);
+        }
+        Judgement { steps, next }
+    }
+
+    fn accepted(self, remote_id: Option<String>, reason: Option<String>) -> Judgement {
+        let step = Step { event: Some(Event::Accepted), remote_id, reason, ..Step::of(self.lead) };
+        self.judged(vec![step], Next::Finished(LeadState::Delivered))
+    }
+
+    /// Not processed for certain and no fault of the lead: back to ready, no attempt spent.
+    fn put_off(self, wait: Option<Duration>, why: String) -> Judgement {
+        let due = self.now.plus(wait.unwrap_or_else(|| self.backoff.delay(self.lead.deferrals + 1)));
+        let step = Step {
+            not_before: Some(due),
+            add_deferrals: 1,
+            quota: self.refund(),
+            ..self.step(Some(Event::ProvenAbsent), format!("put off: {why}"))
+        };
+        self.judged(vec![step], Next::Deferred(due))
+    }
+
+    /// The create failed and certainly left nothing behind: one attempt spent, perhaps the last.
+    fn failed(self, why: String) -> Judgement {
+        let attempts = self.lead.attempts + 1;
+        let absent = Step { add_attempts: 1, quota: self.refund(), ..self.step(Some(Event::ProvenAbsent), why.clone()) };
+        if attempts >= self.max_attempts {
+            let gave_up = self.step(Some(Event::GaveUp), format!("gave up after {attempts} attempts; the last: {why}"));
+            return self.judged(vec![absent, gave_up], Next::Finished(LeadState::Exhausted));
+        }
+        let due = self.now.plus(self.backoff.delay(attempts));
+        self.judged(vec![Step { not_before: Some(due), ..absent }], Next::Deferred(due))
+    }
+
+    fn unconfirmed(self, why: String) -> Judgement {
+        let step = self.step(Some(Event::GaveUp), why);
+        self.judged(vec![step], Next::Finished(LeadState::Unconfirmed))
+    }
+
+    /// What follows from the reply to a create.
+    pub fn after_create(self, verdict: Verdict) -> Judgement {
+        match verdict {
+            Verdict::Accepted { remote_id, already, note } => {
+                let reason = match (already, note) {
+                    (true, None) => Some("was already there".to_owned()),
+                    (true, Some(note)) => Some(format!("was already there; {note}")),
+                    (false, note) => note,
+                };
+                self.accepted(remote_id, reason)
+            }
+            Verdict::Refused { field, reason } => {
+                let reason = field.map(|field| format!("{field}: {reason}")).unwrap_or(reason);
+                let quota = self.refund();
+                let step = Step { quota, ..self.step(Some(Event::Refused), reason) };
+                self.judged(vec![step], Next::Finished(LeadState::Rejected))
+            }
+            Verdict::NotNow { wait, why } => self.put_off(wait, why),
+            Verdict::AuthExpired => {
+                let quota = self.refund();
+                let step = Step { quota, ..self.step(Some(Event::ProvenAbsent), "the access token had expired") };
+                self.judged(vec![step], Next::Again)
+            }
+            Verdict::AccountWrong { reason, .. } => {
+                let quota = self.refund();
+                let now = self.now;
+                let step =
+                    Step { quota, not_before: Some(now), ..self.step(Some(Event::ProvenAbsent), format!("not sent: {reason}")) };
+                self.judged(vec![step], Next::Halted)
+            }
+            // "Absent" is no answer to a create.
+            Verdict::Absent => self.unknown("the reply made no sense".to_owned()),
+            Verdict::Unknown { why } => self.unknown(why),
+        }
+    }
+
+    /// Nobody knows whether the create arrived.
+    fn unknown(self, why: String) -> Judgement {
+        if self.policy == UnknownPolicy::Hold {
+            return self.unconfirmed(format!("may be there: {why}"));
+        }
+        let due = settled_at(self.sent_at, self.now, self.may_be_at_work, self.timeout, self.settle);
+        let step = Step { not_before: Some(due), ..self.step(None, format!("unknown whether it arrived: {why}")) };
+        self.judged(vec![step], Next::Deferred(due))
+    }
+
+    /// What follows from the reply to "is it there?".
+    pub fn after_find(self, verdict: Verdict) -> Judgement {
+        match verdict {
+            Verdict::Accepted { remote_id, note, .. } => {
+                let reason = match note {
+                    Some(note) => format!("found there after an unknown outcome; {note}"),
+                    None => "found there after an unknown outcome".to_owned(),
+                };
+                self.accepted(remote_id, Some(reason))
+            }
+            Verdict::Absent => self.failed("the create request was lost and the lead is not there".to_owned()),
+            Verdict::NotNow { wait, why } => {
+                let due = self.now.plus(wait.unwrap_or_else(|| self.backoff.delay(self.lead.deferrals + 1)));
+                let step = Step { not_before: Some(due), add_deferrals: 1, ..self.step(None, format!("not looked up yet: {why}")) };
+                self.judged(vec![step], Next::Deferred(due))
+            }
+            Verdict::AuthExpired => {
+                let step = self.step(None, "the access token had expired");
+                self.judged(vec![step], Next::Again)
+            }
+            Verdict::AccountWrong { reason, .. } => {
+                let now = self.now;
+                let step = Step { not_before: Some(now), ..self.step(None, format!("not looked up: {reason}")) };
+                self.judged(vec![step], Next::Halted)
+            }
+            Verdict::Refused { reason, .. } => self.no_answer(format!("the look-up was refused: {reason}")),
+            Verdict::Unknown { why } => self.no_answer(why),
+        }
+    }
+
+    /// The question whether it is there stayed without answer.
+    fn no_answer(self, why: String) -> Judgement {
+        let probes = self.lead.probes + 1;
+        if probes >= self.max_attempts {
+            return self.unconfirmed(format!("may be there; asked {probes} times without an answer, the last: {why}"));
+        }
+        let due = self.now.plus(self.backoff.delay(probes).max(self.settle));
+        let step = Step { not_before: Some(due), add_probes: 1, ..self.step(None, format!("unknown whether it is there: {why}")) };
+        self.judged(vec![step], Next::Deferred(due))
+    }
+
+    /// What becomes of a lead found `sending` that can't be asked for: the policy without a question.
+    pub fn without_question(self) -> Judgement {
+        match self.policy {
+            UnknownPolicy::Retry => {
+                self.failed("nobody knows whether it arrived; sent again, as `unknown = \"retry\"` allows".to_owned())
+            }
+            UnknownPolicy::Find | UnknownPolicy::Hold => {
+                self.unconfirmed("may be there: the create request was cut off, and this destination can't be asked".to_owned())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
