@@ -1,1 +1,155 @@
-//! Authentication: grants are data, the token store is one.
+//! Authentication. Grants are data and pure functions ([`grant`]); the token store ([`tokens`]) is one, shared by all
+//! tasks, processes and runs; what is stored is sealed ([`seal`]).
+//!
+//! What holds after a crash: a token is used only after it is stored, and at most one worker refreshes an account at a
+//! time; a worker that dies in between leaves a lease that lapses.
+
+mod fingerprint;
+pub mod grant;
+pub mod seal;
+pub mod tokens;
+
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+use url::Url;
+
+pub use fingerprint::Fingerprinter;
+pub use grant::{Grant, IssuedToken, SessionLogin};
+pub use tokens::Tokens;
+
+use crate::exit::Exit;
+use crate::secret::Secret;
+use crate::store::StoreError;
+
+/// How an account proves who it is.
+#[derive(Clone, Debug)]
+pub enum Auth {
+    /// Not at all.
+    None,
+    /// An API key that is sent as bearer token as it is; nothing refreshes it.
+    Bearer(Secret),
+    /// Tokens that are asked for and expire.
+    Grant(Grant),
+}
+
+/// An account at a remote system.
+#[derive(Clone, Debug)]
+pub struct Account {
+    name: String,
+    key: String,
+    auth: Auth,
+}
+
+impl Account {
+    /// The account that the configuration calls `name` (a destination's name, or `enrich`), at the API `api_url`.
+    pub fn new(name: impl Into<String>, api_url: &Url, auth: Auth) -> Self {
+        let name = name.into();
+        let key = account_key(&name, api_url, &auth);
+        Self { name, key, auth }
+    }
+
+    /// As in the configuration.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What tokens, quotas and pauses are stored under: the name and a hash of who logs in where.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// How it proves who it is.
+    pub fn auth(&self) -> &Auth {
+        &self.auth
+    }
+}
+
+/// `name-` and 16 hex digits over token URL, client, scope and user (without a grant: the API's address). So a token of
+/// a sandbox never meets production, and an account whose credentials were exchanged for another's begins anew. Secrets
+/// are not in it: a new secret for the same client goes on with the same token and quota.
+fn account_key(name: &str, api_url: &Url, auth: &Auth) -> String {
+    let mut hash = Sha256::new();
+    let mut part = |text: &str| {
+        // With its length, so that no two lists of parts read the same.
+        hash.update((text.len() as u64).to_be_bytes());
+        hash.update(text);
+    };
+    match auth {
+        Auth::None => ["none", api_url.as_str()].map(&mut part),
+        Auth::Bearer(_) => ["key", api_url.as_str()].map(&mut part),
+        Auth::Grant(grant) => {
+            grant.identity().into_iter().for_each(&mut part);
+            [(), ()]
+        }
+    };
+    format!("{name}-{}", hex(&hash.finalize()[..8]))
+}
+
+/// Lower-case hex.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A token ready to be sent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bearer {
+    /// What follows `Authorization: Bearer`.
+    pub token: Secret,
+    /// Which of the account's tokens it is; 0 for an API key.
+    pub generation: i64,
+}
+
+/// Why there is no token.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum AuthError {
+    /// The account was refused: wrong credentials, or not entitled. Repeating won't help.
+    #[error("{what}")]
+    Refused {
+        /// What was refused, where, and with which code.
+        what: String,
+        /// What to do about it.
+        remedy: String,
+    },
+    /// The token service can't be reached, is overloaded or broken.
+    #[error("{why}")]
+    Unavailable { why: String },
+    /// It answered with success, but there is no token in the answer.
+    #[error("{why}")]
+    Unreadable { why: String },
+    /// The database failed.
+    #[error(transparent)]
+    Store(Arc<StoreError>),
+    /// A stored secret can't be opened, or a new one not sealed.
+    #[error(transparent)]
+    Seal(#[from] seal::SealError),
+}
+
+impl AuthError {
+    /// How a command that can't go on without a token ends.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Refused { .. } | Self::Seal(_) => Exit::Usage,
+            Self::Unavailable { .. } | Self::Unreadable { .. } => Exit::Unavailable,
+            Self::Store(error) if error.is_unavailable() => Exit::Unavailable,
+            Self::Store(_) => Exit::Bug,
+        }
+    }
+
+    /// What to do about it, where we know.
+    pub fn remedy(&self) -> Option<&str> {
+        match self {
+            Self::Refused { remedy, .. } => Some(remedy),
+            Self::Unreadable { .. } => {
+                Some("check the address of the token service; a proxy may have answered instead")
+            }
+            Self::Unavailable { .. } | Self::Store(_) | Self::Seal(_) => None,
+        }
+    }
+}
+
+impl From<StoreError> for AuthError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(Arc::new(error))
+    }
+}

@@ -1,1 +1,73 @@
-//! classify
+//! The one judge of replies that a destination leaves to us: what a status means for the lead.
+//!
+//! The line is drawn by the promise. Only what was certainly not processed may be sent again: an early refusal (429,
+//! nothing sent). A refusal in words (4xx) is final. Everything else may have had its effect, and is looked for first.
+
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+use http::StatusCode;
+
+use super::message::{Reply, SendError};
+use crate::clock::Timestamp;
+use crate::connectors::{Asked, Verdict};
+
+/// What the end of a request means, by status alone. For [`Asked::Find`], which creates nothing, [`Verdict::Unknown`]
+/// says just that this can't be told yet. `now` is when the reply came, for a `Retry-After` that is a date.
+pub fn classify(asked: Asked, result: &Result<Reply, SendError>, now: Timestamp) -> Verdict {
+    match result {
+        Ok(reply) => by_status(asked, reply, now),
+        Err(SendError::NotSent { why }) => Verdict::NotNow { wait: None, why: why.clone() },
+        Err(SendError::Lost { why }) => Verdict::Unknown { why: why.clone() },
+    }
+}
+
+fn by_status(asked: Asked, reply: &Reply, now: Timestamp) -> Verdict {
+    let status = reply.status;
+    let said = || in_words(reply);
+    match status {
+        StatusCode::UNAUTHORIZED => Verdict::AuthExpired,
+        StatusCode::TOO_MANY_REQUESTS => Verdict::NotNow { wait: reply.retry_after(now), why: said() },
+        StatusCode::PAYMENT_REQUIRED => Verdict::AccountWrong {
+            reason: said(),
+            remedy: "check the account's plan and credits at the provider".into(),
+        },
+        StatusCode::FORBIDDEN => Verdict::AccountWrong {
+            reason: said(),
+            remedy: "check the account's permissions (scope, role, user, allowed addresses)".into(),
+        },
+        StatusCode::PROXY_AUTHENTICATION_REQUIRED => Verdict::AccountWrong {
+            reason: said(),
+            remedy: "the proxy wants a user name and password: set them in HTTPS_PROXY".into(),
+        },
+        status if status.is_redirection() => Verdict::AccountWrong {
+            reason: said(),
+            remedy:
+                "the address has moved: correct it in the configuration; redirects are not followed with credentials"
+                    .into(),
+        },
+        // Timed out on the server's side, or too early: it may be at work with it.
+        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY => Verdict::Unknown { why: said() },
+        // "Not there" is for the destination to read; by status alone it may be the wrong address as well.
+        StatusCode::NOT_FOUND | StatusCode::GONE if asked == Asked::Find => Verdict::Unknown { why: said() },
+        status if status.is_client_error() => Verdict::Refused { field: None, reason: said() },
+        status if status.is_success() => {
+            Verdict::Unknown { why: format!("{} with a reply that can't be read", status.as_u16()) }
+        }
+        _ => Verdict::Unknown { why: said() },
+    }
+}
+
+/// "422 Unprocessable Entity: email is not valid".
+fn in_words(reply: &Reply) -> String {
+    let status = match reply.status.canonical_reason() {
+        Some(reason) => format!("{} {reason}", reply.status.as_u16()),
+        None => reply.status.as_u16().to_string(),
+    };
+    match reply.scrubbed_message() {
+        message if message.is_empty() => status,
+        message => format!("{status}: {message}"),
+    }
+}

@@ -1,1 +1,158 @@
-//! send
+//! Sends one request and says what is known afterwards: a complete reply, certainly nothing sent, or maybe sent.
+//!
+//! Why [`SendError::NotSent`] is never wrong:
+//! - It is only ever said of failures to establish a connection (name, TCP, proxy tunnel, TLS). Until then the request is
+//!   still ours; TLS early data is off.
+//! - No layer below repeats a request that may have left. reqwest's own repeating is switched off and redirects are not
+//!   followed; hyper's pool repeats only a request that the connection's task hands back unread (the server closed an
+//!   idle connection), which means that not a byte of it was written. So a failure to connect is never the second try of
+//!   a request whose first try may have arrived.
+//! - Everything else, known or not, is [`SendError::Lost`].
+//!
+//! HTTP/1.1 only: there a broken connection leaves one request in doubt. With HTTP/2 it would be every request that
+//! shared the connection, and a GOAWAY would raise the question which of them were worked on.
+
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use url::{Host, Url};
+
+use super::message::{Reply, Request, SendError};
+
+/// Longest wait for a connection, name look-up and TLS included.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Largest reply that is read, in bytes; a longer one counts as lost.
+pub const REPLY_CAP: usize = 1024 * 1024;
+
+/// How long an unused connection is kept. Shorter than any server's keep-alive that we know of (Node.js: 5 s), because a
+/// request that meets a server's closing of the connection is lost, and a lost create costs more than a handshake.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
+
+const USER_AGENT: &str = concat!("leadsync/", env!("CARGO_PKG_VERSION"));
+
+/// The one HTTP client, cheap to clone. Follows no redirect, repeats nothing, and uses the system's proxy and root
+/// certificates (`SSL_CERT_FILE`, `HTTPS_PROXY`, `NO_PROXY` mean what they mean elsewhere).
+#[derive(Clone, Default)]
+pub struct HttpClient(Arc<Clients>);
+
+/// Made when first used: reading the system's certificates takes time, and a machine without any can still run the demo.
+#[derive(Default)]
+struct Clients {
+    remote: OnceLock<Result<reqwest::Client, String>>,
+    /// Plain HTTP on this machine: no proxy, no certificates.
+    loopback: OnceLock<Result<reqwest::Client, String>>,
+}
+
+impl fmt::Debug for HttpClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HttpClient")
+    }
+}
+
+impl HttpClient {
+    /// A client with an empty pool.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sends `request` once and reads the whole reply, up to [`REPLY_CAP`]. `timeout` covers everything, from connecting
+    /// to the reply's last byte. Any complete reply is `Ok`, whatever its status.
+    ///
+    /// # Errors
+    /// [`SendError::NotSent`] if nothing of it reached the other side, [`SendError::Lost`] if it may have.
+    pub async fn send(&self, request: &Request, timeout: Duration) -> Result<Reply, SendError> {
+        self.send_capped(request, timeout, REPLY_CAP).await
+    }
+
+    /// [`HttpClient::send`] with a cap of its own, in bytes.
+    ///
+    /// # Errors
+    /// As [`HttpClient::send`].
+    pub async fn send_capped(&self, request: &Request, timeout: Duration, cap: usize) -> Result<Reply, SendError> {
+        let client = self.client(&request.url).map_err(|why| SendError::NotSent { why })?;
+        let host = words::host(&request.url);
+        let mut outgoing = reqwest::Request::new(request.method.clone(), request.url.clone());
+        *outgoing.headers_mut() = request.headers.clone();
+        if !request.body.is_empty() {
+            *outgoing.body_mut() = Some(request.body.clone().into());
+        }
+        // A connection attempt that outlasts `timeout` is reported as lost although nothing was sent: hyper can't be asked
+        // how far it was. That errs on the safe side, and only for time-outs shorter than `CONNECT_TIMEOUT`.
+        match tokio::time::timeout(timeout, exchange(client, outgoing, &host, cap)).await {
+            Ok(result) => result,
+            Err(_) => Err(SendError::Lost { why: format!("no complete reply from `{host}` within {timeout:?}") }),
+        }
+    }
+
+    fn client(&self, url: &Url) -> Result<&reqwest::Client, String> {
+        let client = if url.scheme() == "http" && is_loopback(url) {
+            self.0.loopback.get_or_init(|| {
+                let builder = builder().no_proxy().tls_certs_only([]);
+                builder.build().map_err(|_| "the HTTP client can't be set up".into())
+            })
+        } else {
+            self.0.remote.get_or_init(|| {
+                builder().build().map_err(|_| {
+                    "TLS can't be set up: no usable system certificates; install `ca-certificates` or point SSL_CERT_FILE \
+                     at a file that holds them"
+                        .into()
+                })
+            })
+        };
+        client.as_ref().map_err(Clone::clone)
+    }
+}
+
+fn builder() -> reqwest::ClientBuilder {
+    // Whoever comes first sets the process's provider; all of ours set the same.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+        .user_agent(USER_AGENT)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .tcp_nodelay(true)
+        .http1_only()
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        .retry(reqwest::retry::never())
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
+        None => false,
+    }
+}
+
+async fn exchange(
+    client: &reqwest::Client,
+    outgoing: reqwest::Request,
+    host: &str,
+    cap: usize,
+) -> Result<Reply, SendError> {
+    let mut response = client.execute(outgoing).await.map_err(|error| words::before_reply(&error, host))?;
+    let too_long = || SendError::Lost { why: format!("the reply from `{host}` is longer than {cap} bytes") };
+    if response.content_length().is_some_and(|length| length > cap as u64) {
+        return Err(too_long());
+    }
+    let status = response.status();
+    let headers = std::mem::take(response.headers_mut());
+    let mut body = BytesMut::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| words::in_reply(&error, host, status))? {
+        if body.len() + chunk.len() > cap {
+            return Err(too_long());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Reply { status, headers, body: body.freeze() })
+}

@@ -23,6 +23,17 @@ impl std::fmt::Display for RunId {
 #[serde(transparent)]
 pub struct CallId(pub i64);
 
+impl CallId {
+    /// A new number for a call that begins now: the time in milliseconds, then 20 bits that count up within the process
+    /// from a random start, so that neither this process nor another makes the same number again.
+    pub fn new(now: Timestamp) -> Self {
+        static NEXT: std::sync::LazyLock<std::sync::atomic::AtomicU32> =
+            std::sync::LazyLock::new(|| rand::random::<u32>().into());
+        let count = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed) & 0xf_ffff;
+        Self((now.ms() << 20) | i64::from(count))
+    }
+}
+
 /// Proof of a lease: random, new for each call of `lease`. A worker whose lease lapsed holds a token that fits nowhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

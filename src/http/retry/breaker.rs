@@ -1,0 +1,44 @@
+//! Stops calling an account that keeps failing.
+
+use std::sync::{Mutex, PoisonError};
+
+/// Counts an account's failures in a row: requests that were not sent, or whose outcome is unknown. Refusals and 429s
+/// are answers, not failures. Any answer closes it again.
+#[derive(Debug)]
+pub struct Breaker {
+    opens_at: u32,
+    failures: Mutex<(u32, String)>,
+}
+
+impl Breaker {
+    /// How many failures in a row open it, unless told otherwise.
+    pub const OPENS_AT: u32 = 10;
+
+    /// Opens at this many failures in a row; at least one.
+    pub fn new(opens_at: u32) -> Self {
+        Self { opens_at: opens_at.max(1), failures: Mutex::default() }
+    }
+
+    /// A call got an answer.
+    pub fn success(&self) {
+        *self.failures.lock().unwrap_or_else(PoisonError::into_inner) = (0, String::new());
+    }
+
+    /// A call failed; `why` in words, without personal data.
+    pub fn failure(&self, why: impl Into<String>) {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        *failures = (failures.0.saturating_add(1), why.into());
+    }
+
+    /// Why the account should not be called any more in this run; `None` while it may.
+    pub fn is_open(&self) -> Option<String> {
+        let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        (failures.0 >= self.opens_at).then(|| format!("{} failures in a row, the last: {}", failures.0, failures.1))
+    }
+}
+
+impl Default for Breaker {
+    fn default() -> Self {
+        Self::new(Self::OPENS_AT)
+    }
+}
