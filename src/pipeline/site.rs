@@ -1,0 +1,145 @@
+//! Everything a run needs, put together from the configuration: database, keys, client, accounts.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use url::Url;
+
+use crate::auth::{Account, Auth, AuthError, Fingerprinter, Grant, KeyFile, Keyring, SealError, SessionLogin, Tokens};
+use crate::clock::{AdjustedClock, Clock, SystemClock};
+use crate::config::{EnrichKind, DestinationKind, Settings};
+use crate::connectors::channel::Channel;
+use crate::connectors::registry::{self, BuildError, Credentials};
+use crate::connectors::{Destination, Enricher};
+use crate::http::send::HttpClient;
+use crate::store::{RunId, Store, StoreError};
+
+/// A configured installation, with its database open.
+pub struct Site {
+    pub settings: Arc<Settings>,
+    pub store: Arc<dyn Store>,
+    /// The database's own clock where it has one, else this machine's.
+    pub clock: Arc<dyn Clock>,
+    /// The same clock, to be kept true to the database's.
+    pub database_clock: Option<Arc<AdjustedClock>>,
+    pub fingerprints: Fingerprinter,
+    http: HttpClient,
+    keyring: Keyring,
+}
+
+/// Why a site can't be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum SiteError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Auth(#[from] AuthError),
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// Postgres keeps no key file.
+    #[error("security.encryption_key is not set, and a Postgres database needs one; make one with `openssl rand -hex 32`")]
+    NoKey,
+}
+
+impl Site {
+    /// Opens the keys of an open, migrated database.
+    ///
+    /// # Errors
+    /// If the clock can't be read, or there is no key, or it isn't this database's.
+    pub async fn open(settings: Arc<Settings>, store: Arc<dyn Store>) -> Result<Self, SiteError> {
+        let (clock, database_clock) = clock_of(&*store).await?;
+        let keyring = keyring(&settings, &*store).await?;
+        let fingerprints = Fingerprinter::open(&*store, &keyring).await?;
+        Ok(Self { settings, store, clock, database_clock, fingerprints, http: HttpClient::new(), keyring })
+    }
+
+    fn channel(&self, name: &str, url: &Url, auth: Auth, limits: &crate::connectors::Limits, run: RunId) -> Arc<Channel> {
+        let account = Account::new(name, url, auth);
+        let tokens =
+            Tokens::new(Arc::clone(&self.store) as _, self.keyring.clone(), self.http.clone(), Arc::clone(&self.clock), Some(run));
+        Arc::new(Channel::new(account, limits, self.http.clone(), tokens, Arc::clone(&self.clock), Some(run)))
+    }
+
+    /// A destination, bound to its account and limits.
+    ///
+    /// # Errors
+    /// If the configuration lacks something it needs.
+    pub fn destination(&self, name: &str, run: RunId) -> Result<(Arc<dyn Destination>, Arc<Channel>), BuildError> {
+        let settings = &self.settings.destinations[name];
+        let built = registry::build_destination(name, settings)?;
+        let url = match &settings.kind {
+            DestinationKind::SevenTargets(it) => &it.api_url,
+        };
+        let limits = built.destination.limits();
+        let channel = self.channel(name, url, auth(built.credentials), &limits, run);
+        Ok((built.destination, channel))
+    }
+
+    /// The look-up service, bound to its account and limits. `None`: look-ups are off.
+    ///
+    /// # Errors
+    /// If the configuration lacks something it needs.
+    pub fn enricher(&self, run: RunId) -> Result<Option<(Arc<dyn Enricher>, Arc<Channel>)>, BuildError> {
+        let Some(settings) = &self.settings.enrich else { return Ok(None) };
+        let built = registry::build_enricher(settings)?;
+        let url = match &settings.kind {
+            EnrichKind::LiveData(it) => &it.people_url,
+        };
+        let limits = built.enricher.limits();
+        let channel = self.channel("enrich", url, auth(built.credentials), &limits, run);
+        Ok(Some((built.enricher, channel)))
+    }
+}
+
+async fn clock_of(store: &dyn Store) -> Result<(Arc<dyn Clock>, Option<Arc<AdjustedClock>>), StoreError> {
+    Ok(match store.server_time().await? {
+        Some(now) => {
+            let clock = Arc::new(AdjustedClock::starting_at(now));
+            (Arc::clone(&clock) as Arc<dyn Clock>, Some(clock))
+        }
+        None => (Arc::new(SystemClock), None),
+    })
+}
+
+async fn keyring(settings: &Settings, store: &dyn Store) -> Result<Keyring, SiteError> {
+    let keys = &settings.security.encryption_keys;
+    if !keys.is_empty() {
+        return Ok(Keyring::new(keys)?);
+    }
+    let Some(database) = store.file() else { return Err(SiteError::NoKey) };
+    let holds_sealed = store.sealed_key(Fingerprinter::NAME).await?.is_some();
+    let KeyFile { keyring, path, created } = Keyring::for_sqlite_file(&database, holds_sealed)?;
+    if created {
+        tracing::warn!(
+            "security.encryption_key is not set: made a key in {}; keep it with the database's backups",
+            PathBuf::from(path).display()
+        );
+    }
+    Ok(keyring)
+}
+
+fn auth(credentials: Credentials) -> Auth {
+    match credentials {
+        Credentials::ApiKey(key) => Auth::Bearer(key),
+        Credentials::ClientCredentialsBasic { token_url, client_id, client_secret, scope } => {
+            Auth::Grant(Grant::ClientCredentialsBasic { token_url, client_id, client_secret, scope: Some(scope) })
+        }
+        Credentials::LiveDataServiceAccount { identity_url, client_id, client_secret } => Auth::Grant(Grant::LiveDataSession {
+            session_url: under(&identity_url, "session"),
+            login: SessionLogin::ServiceAccount { client_id, client_secret },
+        }),
+        Credentials::LiveDataPassword { identity_url, username, password } => Auth::Grant(Grant::LiveDataSession {
+            session_url: under(&identity_url, "session"),
+            login: SessionLogin::Password { username, password },
+        }),
+    }
+}
+
+/// `base/segment`, whether or not the base ends with a slash.
+fn under(base: &Url, segment: &str) -> Url {
+    let mut url = base.clone();
+    if let Ok(mut path) = url.path_segments_mut() {
+        path.pop_if_empty().push(segment);
+    }
+    url
+}
