@@ -1,5 +1,5 @@
-//! The effective configuration, validated: what the rest of leadsync is given. Keys and defaults are documented in the
-//! README's table, which a test holds against this file.
+//! The effective configuration, validated: what the rest of leadsync is given. Keys and defaults stand in
+//! [`super::schema`], and in the table of `docs/configuration.md`, which a test holds against it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -29,6 +29,26 @@ pub struct Settings {
     pub origins: super::Origins,
 }
 
+impl Settings {
+    /// Defaults only: no file, no environment.
+    pub fn defaults() -> Self {
+        super::parse("", "", super::Environment::default()).expect("the table's own defaults fit: a test reads them")
+    }
+
+    /// Where leads go that name no destination; `None`: there is no destination at all.
+    pub fn default_destination(&self) -> Option<(&str, &DestinationSettings)> {
+        let (name, destination) = self.destinations.iter().find(|(_, destination)| destination.default)?;
+        Some((name, destination))
+    }
+}
+
+/// What must be left of a lease, beyond the request's time-out, when a request is written: clocks drift, and the outcome
+/// has to be stored.
+pub const SEND_MARGIN: Duration = Duration::from_secs(2);
+
+/// How often a lease is renewed within its term. The rule that a lease must outlast a request counts on it.
+pub const HEARTBEATS_PER_LEASE: u32 = 3;
+
 #[derive(Clone, Debug)]
 pub struct DatabaseSettings {
     /// `sqlite://path` or `postgres://…`; may hold a password, so it is never printed as it is.
@@ -37,6 +57,18 @@ pub struct DatabaseSettings {
     pub schema: String,
     /// Whether `run` and `import` migrate by themselves. Default true.
     pub migrate: bool,
+}
+
+impl DatabaseSettings {
+    /// Postgres, or else SQLite.
+    pub fn is_postgres(&self) -> bool {
+        self.url.expose().starts_with("postgres")
+    }
+
+    /// The address as it may be shown: without passwords.
+    pub fn shown_url(&self) -> String {
+        super::values::without_password(self.url.expose()).to_string()
+    }
 }
 
 #[derive(Clone, Debug)]

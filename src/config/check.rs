@@ -1,0 +1,73 @@
+//! `config check`: everything that the configured systems can't be used without.
+
+use super::problem::Problem;
+use super::settings::*;
+
+/// What is missing for a run over all configured systems. [`super::load`] has found everything else; commands that only
+/// read need none of this.
+pub fn check(settings: &Settings) -> Vec<Problem> {
+    let mut check = Check { settings, problems: Vec::new() };
+    check.security();
+    check.enrich();
+    check.destinations();
+    check.problems
+}
+
+struct Check<'a> {
+    settings: &'a Settings,
+    problems: Vec<Problem>,
+}
+
+impl Check<'_> {
+    fn need<T>(&mut self, key: &str, value: &Option<T>) {
+        if let Err(error) = self.settings.require(key, value) {
+            self.problems.extend(error.problems().iter().cloned());
+        }
+    }
+
+    fn security(&mut self) {
+        let security = &self.settings.security;
+        if self.settings.database.is_postgres() {
+            self.need("security.encryption_key", &security.encryption_keys.first());
+        }
+    }
+
+    fn enrich(&mut self) {
+        let Some(enrich) = &self.settings.enrich else { return };
+        let EnrichKind::LiveData(live_data) = &enrich.kind;
+        self.need("enrich.organization", &live_data.organization);
+        // Which way to log in was meant shows in what is there; nothing there: a service account is the usual one.
+        if live_data.api_key.is_some() {
+        } else if live_data.username.is_some() || live_data.password.is_some() {
+            self.need("enrich.username", &live_data.username);
+            self.need("enrich.password", &live_data.password);
+        } else if live_data.client_id.is_none() && live_data.client_secret.is_none() && self.asked_for("enrich.api_key")
+        {
+            self.need("enrich.api_key", &live_data.api_key);
+        } else {
+            self.need("enrich.client_id", &live_data.client_id);
+            self.need("enrich.client_secret", &live_data.client_secret);
+        }
+    }
+
+    /// Written down, though without a value.
+    fn asked_for(&self, key: &str) -> bool {
+        self.settings.origins.unset.contains_key(key)
+    }
+
+    fn destinations(&mut self) {
+        if self.settings.destinations.is_empty() {
+            let message = "no destination is configured, so leads have nowhere to go; add a table such as [destinations.7targets]";
+            self.problems.push(Problem::general(message));
+        }
+        for (name, destination) in &self.settings.destinations {
+            let DestinationKind::SevenTargets(seven_targets) = &destination.kind;
+            let at = |key: &str| format!("destinations.{name}.{key}");
+            self.need(&at("client_id"), &seven_targets.client_id);
+            self.need(&at("client_secret"), &seven_targets.client_secret);
+            if seven_targets.assistant_id.is_none() {
+                self.need(&at("assistant_email"), &seven_targets.assistant_email);
+            }
+        }
+    }
+}
