@@ -17,6 +17,7 @@ pub mod connectors;
 pub mod exit;
 pub mod http;
 pub mod lead;
+pub mod mask;
 pub mod pipeline;
 pub mod sandbox;
 pub mod secret;
