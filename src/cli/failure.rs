@@ -138,16 +138,15 @@ impl From<anyhow::Error> for Failure {
     }
 }
 
-/// The text with everything that may be an e-mail address, or a user and password in an address, hidden: for messages
-/// that quote what was typed.
-pub fn mask_addresses(text: &str) -> String {
-    let ends_word = |c: char| c.is_whitespace() || "'\"`<>()[]\u{1b}".contains(c);
-    text.split_inclusive(ends_word)
-        .map(|piece| {
-            let word = piece.trim_end_matches(ends_word);
-            if word.contains('@') { format!("***{}", &piece[word.len()..]) } else { piece.to_owned() }
-        })
-        .collect()
+/// `text`, which quotes what was typed, without those arguments that may be somebody's e-mail address, or hold a user name
+/// and password (`postgres://user:password@host`).
+pub fn mask_addresses(text: &str, arguments: impl IntoIterator<Item = String>) -> String {
+    let typed = arguments.into_iter().filter(|argument| argument.contains('@'));
+    typed.fold(text.to_owned(), |text, argument| {
+        let value = argument.split_once('=').map_or("", |(_, value)| value);
+        let text = text.replace(&argument, "***");
+        if value.contains('@') { text.replace(value, "***") } else { text }
+    })
 }
 
 /// Makes a panic one line that says where, and what only if it was a fixed text: a formatted one may hold personal data.
@@ -221,8 +220,8 @@ mod tests {
 
     #[test]
     fn what_was_typed_is_quoted_without_addresses_and_passwords() {
-        let said = "error: unexpected argument 'ann@example.com' found, not postgres://u:pw@db/x";
-        assert_eq!(mask_addresses(said), "error: unexpected argument '***' found, not ***");
-        assert_eq!(mask_addresses("plain 'text' stays"), "plain 'text' stays");
+        let typed = ["status", "ann@example.com", "--limit=postgres://u:pw@db/x"].map(str::to_owned);
+        let said = "unexpected argument '\u{1b}[33mann@example.com\u{1b}[0m', not postgres://u:pw@db/x for status";
+        assert_eq!(mask_addresses(said, typed), "unexpected argument '\u{1b}[33m***\u{1b}[0m', not *** for status");
     }
 }

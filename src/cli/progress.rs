@@ -212,10 +212,10 @@ impl Watch {
         let stop = CancellationToken::new();
         let task = console.progress.then(|| {
             let stop = stop.clone();
-            if console.terminal && !console.json {
-                tokio::spawn(redraw(label, progress, stop))
-            } else {
-                tokio::spawn(lines(label, progress, stop, console.json))
+            match (console.json, console.terminal) {
+                (true, _) => tokio::spawn(lines(progress, stop, say_json)),
+                (false, true) => tokio::spawn(redraw(label, progress, stop)),
+                (false, false) => tokio::spawn(lines(progress, stop, move |view| say_text(label, view))),
             }
         });
         Self { stop, task }
@@ -271,7 +271,8 @@ fn coloured(line: String) -> String {
     if console::colours() { line } else { anstream::adapter::strip_str(&line).to_string() }
 }
 
-async fn lines(label: &'static str, progress: Arc<Progress>, stop: CancellationToken, json: bool) {
+/// Says the view after ten seconds, then every thirty if a number changed.
+async fn lines(progress: Arc<Progress>, stop: CancellationToken, mut say: impl FnMut(&View)) {
     let mut meter = Meter::default();
     let mut next_line = tokio::time::Instant::now() + FIRST_LINE;
     let mut said = (0, Vec::new());
@@ -284,27 +285,31 @@ async fn lines(label: &'static str, progress: Arc<Progress>, stop: CancellationT
             _ = tick.tick() => {}
         }
         let view = meter.view(&progress, Instant::now());
-        if tokio::time::Instant::now() < next_line {
+        let now = tokio::time::Instant::now();
+        if now < next_line {
             continue;
         }
-        next_line += NEXT_LINES;
+        next_line = now + NEXT_LINES;
         let waits = view.lanes.iter().map(|lane| lane.waiting_for.clone()).collect();
         let numbers = (view.done, waits);
-        if numbers == said {
-            continue;
-        }
-        said = numbers;
-        if json {
-            tracing::info!(
-                done = view.done,
-                expected = view.expected,
-                left_ms = view.left.and_then(|left| u64::try_from(left.as_millis()).ok()),
-                "progress"
-            );
-        } else {
-            console::say(&plain_line(label, &view));
+        if numbers != said {
+            said = numbers;
+            say(&view);
         }
     }
+}
+
+fn say_text(label: &str, view: &View) {
+    console::say(&plain_line(label, view));
+}
+
+fn say_json(view: &View) {
+    tracing::info!(
+        done = view.done,
+        expected = view.expected,
+        left_ms = view.left.and_then(|left| u64::try_from(left.as_millis()).ok()),
+        "progress"
+    );
 }
 
 #[cfg(test)]
@@ -388,5 +393,26 @@ mod tests {
         let view = Meter::default().view(&progress, progress.started);
         assert_eq!((view.done, view.expected, view.left), (3, 3, None));
         assert!(plain(&terminal_lines("run", &view)[0]).contains("3 / 3  100 %"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_terminal_a_line_comes_after_ten_seconds_then_every_thirty_if_numbers_changed() {
+        let progress = Arc::new(at_work());
+        progress.finished(LeadState::Delivered, 1);
+        let (heard, mut lines_heard) = tokio::sync::mpsc::unbounded_channel();
+        let begun = tokio::time::Instant::now();
+        let stop = CancellationToken::new();
+        let shown = Arc::clone(&progress);
+        let task = tokio::spawn(lines(progress, stop.clone(), move |view| {
+            heard.send((begun.elapsed().as_secs(), view.done)).unwrap();
+        }));
+        assert_eq!(lines_heard.recv().await, Some((10, 1)));
+        tokio::time::sleep(Duration::from_secs(65)).await; // Virtual time: the clock is paused.
+        assert!(lines_heard.try_recv().is_err(), "nothing changed");
+        shown.finished(LeadState::Delivered, 1);
+        let (second, done) = lines_heard.recv().await.unwrap();
+        assert_eq!((done, (second - 10) % 30), (2, 0), "at {second} s");
+        stop.cancel();
+        task.await.unwrap();
     }
 }

@@ -53,13 +53,13 @@ pub fn coarse(d: Duration) -> String {
     }
 }
 
-/// One unit only: `40 s`, `4 min`, `2 h`, `3 days`; rounded down.
+/// One unit only: `40 s`, `4 min`, `2 h`, `3 days`.
 fn rough(d: Duration) -> String {
     let s = d.as_secs();
     match s {
         0..60 => format!("{s} s"),
-        60..5400 => format!("{} min", s / 60),
-        5400..172_800 => format!("{} h", (s + 1800) / 3600),
+        60..3600 => format!("{} min", s / 60),
+        3600..172_800 => format!("{} h", (s + 1800) / 3600),
         _ => format!("{} days", s / 86_400),
     }
 }
