@@ -1,1 +1,111 @@
-//! One function per command.
+//! The command line as operators see it: one function per command, errors as one plain line a cause, documented exit
+//! codes ([`crate::exit::Exit`]).
+//!
+//! Data goes to standard output, everything else to standard error. E-mail addresses appear only in what `explain` and
+//! `results` write to standard output, never in messages or logs.
+
+#![expect(dead_code, reason = "INTEGRATION: remove once pipeline.rs calls work()")]
+
+mod admin;
+mod args;
+mod console;
+mod context;
+mod decide;
+mod explain;
+mod failure;
+#[cfg(test)]
+mod fake;
+mod pipeline;
+mod progress;
+mod results;
+mod signals;
+mod status;
+mod summary;
+mod words;
+mod work;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use self::args::{AuthCommand, Cli, Command, Global, LogFormat};
+use self::console::Console;
+use self::context::Context;
+use self::failure::{Failure, Outcome};
+use crate::exit::Exit;
+use crate::telemetry::{self, Logging, Through};
+
+/// Parses the command line, does what it says, and ends with the documented exit code.
+pub fn main() -> ExitCode {
+    failure::install_panic_hook();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error),
+    };
+    telemetry::init(logging(&cli.global), Through(console::write_log));
+    let json = cli.global.log_format == LogFormat::Json;
+    // A panic in a task of the runtime is seen by the hook only; one on this thread ends up here.
+    let ended = std::panic::catch_unwind(|| execute(cli)).unwrap_or(Ok(Exit::Bug));
+    let exit = ended.unwrap_or_else(|failure| {
+        failure.report(json);
+        failure.exit()
+    });
+    let exit = if failure::panicked() { Exit::Bug } else { exit };
+    ExitCode::from(exit.code())
+}
+
+/// `--help` and `--version` are answers; everything else is a usage error, said without repeating anybody's address.
+fn refuse(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        let _ = error.print();
+        return ExitCode::from(Exit::Done.code());
+    }
+    let typed = std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned());
+    console::say(failure::mask_addresses(&error.render().ansi().to_string(), typed).trim_end());
+    ExitCode::from(Exit::Usage.code())
+}
+
+fn logging(global: &Global) -> Logging {
+    let count = |n: u8| i8::try_from(n).unwrap_or(i8::MAX);
+    Logging {
+        json: global.log_format == LogFormat::Json,
+        colour: console::colours(),
+        verbosity: count(global.verbose) - count(global.quiet),
+    }
+}
+
+fn execute(cli: Cli) -> Outcome {
+    match cli.command {
+        Command::Completions { shell } => return admin::completions(shell),
+        Command::Man { command } => return admin::man(command.as_deref()),
+        _ => {}
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::from(anyhow::Error::new(error).context("could not start the worker threads")))?;
+    let context = Context { console: Console::new(&cli.global), global: cli.global };
+    let ended = runtime.block_on(dispatch(&cli.command, &context));
+    // Not dropped: that would wait for blocking tasks, such as a read of a terminal that nobody types on.
+    runtime.shutdown_background();
+    ended
+}
+
+async fn dispatch(command: &Command, context: &Context) -> Outcome {
+    match command {
+        Command::Demo(args) => pipeline::demo(args, context).await,
+        Command::Import(args) => pipeline::import(args, context).await,
+        Command::Run(args) => pipeline::run(args, context).await,
+        Command::Sandbox(args) => pipeline::sandbox(args, context).await,
+        Command::Config { command } => pipeline::config(command, context),
+        Command::Status(args) => status::status(args, context).await,
+        Command::Explain(args) => explain::explain(args, context).await,
+        Command::Results(args) => results::results(args, context).await,
+        Command::Retry(args) => decide::retry(args, context).await,
+        Command::Resolve(args) => decide::resolve(args, context).await,
+        Command::Db { command } => admin::db(command, context).await,
+        Command::Auth { command: AuthCommand::Status } => admin::auth_status(context).await,
+        Command::Completions { shell } => admin::completions(*shell),
+        Command::Man { command } => admin::man(command.as_deref()),
+    }
+}

@@ -96,6 +96,9 @@ pub struct Summary {
     pub counts: RunCounts,
     /// Leads of this run that it put down unfinished, as counted in memory, and when the next comes due.
     pub waiting: i64,
+    /// Of `waiting`: those that we put off (an attempt failed or its outcome is unknown, 429, breaker, look-up down, halt,
+    /// signal), so that another run is needed. The others wait only for their own time or for tomorrow's quota.
+    pub deferred_waiting: i64,
     pub next_due: Option<Timestamp>,
     /// Of those waiting: put off by us because something failed or was busy, so the run ends with code 4.
     pub deferred: i64,

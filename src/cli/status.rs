@@ -1,0 +1,459 @@
+//! `leadsync status`: what is where, what waits for what and until when, and what the last runs did.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use serde_json::{Map, Value, json};
+
+use super::args::StatusArgs;
+use super::console::{self, BOLD, CODE, DIM, WARN, paint, state_style};
+use super::context::Context;
+use super::failure::Outcome;
+use super::words;
+use crate::clock::Timestamp;
+use crate::config::{DestinationKind, Settings};
+use crate::exit::Exit;
+use crate::lead::LeadState;
+use crate::store::{Pause, Result, RunRecord, Store};
+
+/// The look-up's account, as calls and pauses name it.
+const ENRICH: &str = "enrich";
+/// Leads that name no destination while the configuration has no default one.
+const NO_DESTINATION: &str = "(none)";
+/// How many runs are shown.
+const RUNS: u32 = 5;
+
+/// Runs the command.
+pub async fn status(args: &StatusArgs, context: &Context) -> Outcome {
+    let opened = context.open_current().await?;
+    let view = gather(&*opened.store, &Known::of(&opened.settings), opened.now()).await?;
+    opened.store.close().await;
+    let mut out = console::stdout();
+    if args.json {
+        writeln!(out, "{}", to_json(&view))?
+    } else {
+        writeln!(out, "{}", render(&view))?
+    }
+    Ok(Exit::Done)
+}
+
+/// What the configuration says that the database doesn't know.
+#[derive(Clone, Debug, Default)]
+struct Known {
+    default: Option<String>,
+    /// Name and daily limit of each destination.
+    destinations: Vec<(String, Option<i64>)>,
+    daily_credits: Option<i64>,
+}
+
+impl Known {
+    fn of(settings: &Settings) -> Self {
+        let only = settings.destinations.len() == 1;
+        let destinations = settings.destinations.iter();
+        Self {
+            default: destinations.clone().find(|(_, d)| d.default || only).map(|(name, _)| name.clone()),
+            destinations: destinations
+                .map(|(name, destination)| {
+                    let limit = match &destination.kind {
+                        DestinationKind::SevenTargets(settings) => settings.daily_limit.map(i64::from),
+                    };
+                    (name.clone(), limit)
+                })
+                .collect(),
+            daily_credits: settings.enrich.as_ref().and_then(|enrich| enrich.daily_credits),
+        }
+    }
+}
+
+/// Everything that is shown.
+#[derive(Clone, Debug)]
+struct View {
+    location: String,
+    now: Timestamp,
+    destinations: BTreeMap<String, DestinationView>,
+    enrich: AccountView,
+    runs: Vec<RunRecord>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct DestinationView {
+    configured: bool,
+    states: [i64; 8],
+    due: i64,
+    leased: i64,
+    next_due: Option<Timestamp>,
+    account: AccountView,
+}
+
+#[derive(Clone, Debug, Default)]
+struct AccountView {
+    paused: Option<Pause>,
+    used_today: i64,
+    daily_limit: Option<i64>,
+}
+
+async fn gather(store: &dyn Store, known: &Known, now: Timestamp) -> Result<View> {
+    let mut destinations: BTreeMap<String, DestinationView> = BTreeMap::new();
+    for (name, daily_limit) in &known.destinations {
+        let view = destinations.entry(name.clone()).or_default();
+        view.configured = true;
+        view.account.daily_limit = *daily_limit;
+    }
+    let name = |destination: Option<String>| {
+        destination.or_else(|| known.default.clone()).unwrap_or_else(|| NO_DESTINATION.to_owned())
+    };
+    for count in store.state_counts().await? {
+        destinations.entry(name(count.destination)).or_default().states[count.state as usize] += count.count;
+    }
+    for waiting in store.waiting(None, now).await? {
+        let view = destinations.entry(name(waiting.destination)).or_default();
+        view.due += waiting.due;
+        view.leased += waiting.leased;
+        view.next_due = [view.next_due, waiting.next_due].into_iter().flatten().min();
+    }
+    let mut enrich = AccountView { daily_limit: known.daily_credits, ..AccountView::default() };
+    let pauses = store.pauses(now).await?;
+    let accounts = destinations.iter_mut().map(|(name, view)| (name.as_str(), &mut view.account));
+    for (name, account) in accounts.chain([(ENRICH, &mut enrich)]) {
+        account.paused = pauses.iter().find(|pause| pause.account == name).cloned();
+        if account.daily_limit.is_some() {
+            account.used_today = store.quota_used(name, now.utc_day()).await?;
+        }
+    }
+    Ok(View { location: store.location(), now, destinations, enrich, runs: store.runs(RUNS).await? })
+}
+
+fn states_json(states: &[i64; 8]) -> Value {
+    LeadState::ALL
+        .into_iter()
+        .map(|state| (state.as_str().to_owned(), json!(states[state as usize])))
+        .collect::<Map<_, _>>()
+        .into()
+}
+
+fn totals(view: &View) -> [i64; 8] {
+    let mut totals = [0; 8];
+    for destination in view.destinations.values() {
+        for (total, n) in totals.iter_mut().zip(destination.states) {
+            *total += n;
+        }
+    }
+    totals
+}
+
+/// The fixed JSON object: fields are added, never changed.
+fn to_json(view: &View) -> Value {
+    let time = |at: Option<Timestamp>| at.map(|at| at.to_string());
+    let account = |account: &AccountView| {
+        let paused = account.paused.as_ref();
+        let mut fields = Map::new();
+        fields.insert("paused_until".into(), json!(time(paused.map(|pause| pause.until))));
+        fields.insert("paused_why".into(), json!(paused.map(|pause| &pause.why)));
+        fields.insert("used_today".into(), json!(account.daily_limit.map(|_| account.used_today)));
+        fields.insert("daily_limit".into(), json!(account.daily_limit));
+        fields
+    };
+    let destinations: Map<String, Value> = view
+        .destinations
+        .iter()
+        .map(|(name, destination)| {
+            let mut fields = Map::new();
+            fields.insert("states".into(), states_json(&destination.states));
+            fields.insert("due".into(), json!(destination.due));
+            fields.insert("leased".into(), json!(destination.leased));
+            fields.insert("next_due_at".into(), json!(time(destination.next_due)));
+            fields.extend(account(&destination.account));
+            fields.insert("configured".into(), json!(destination.configured));
+            (name.clone(), Value::Object(fields))
+        })
+        .collect();
+    let last_run = view.runs.first().map(|run| {
+        let c = &run.counts;
+        json!({
+            "id": run.id,
+            "command": run.command,
+            "started_at": run.started_at.to_string(),
+            "finished_at": time(run.finished_at),
+            "exit_code": run.exit_code,
+            "taken": c.taken,
+            "delivered": c.delivered,
+            "rejected": c.rejected,
+            "exhausted": c.exhausted,
+            "unconfirmed": c.unconfirmed,
+            "skipped": c.skipped,
+        })
+    });
+    json!({
+        "states": states_json(&totals(view)),
+        "destinations": destinations,
+        "enrich": account(&view.enrich),
+        "last_run": last_run,
+    })
+}
+
+fn render(view: &View) -> String {
+    let mut text = format!("{}  {}\n", paint(BOLD, &view.location), paint(DIM, view.now));
+    let totals = totals(view);
+    if totals.iter().all(|n| *n == 0) {
+        let _ = write!(text, "\n  no leads yet; {} brings some in\n", paint(CODE, "leadsync import FILE"));
+    } else {
+        let _ = write!(text, "\n{}\n", state_table(view, &totals));
+    }
+    waiting(&mut text, view);
+    quotas(&mut text, view);
+    runs(&mut text, view);
+    if totals[LeadState::Unconfirmed as usize] > 0 {
+        let _ = write!(
+            text,
+            "\n{} {} may or may not have arrived; {} lists them, {} settles them\n",
+            paint(WARN, "!"),
+            words::leads(totals[LeadState::Unconfirmed as usize]),
+            paint(CODE, "leadsync results --state unconfirmed"),
+            paint(CODE, "leadsync resolve"),
+        );
+    }
+    text.truncate(text.trim_end().len());
+    text
+}
+
+/// Destinations by states, without the states that no lead is in.
+fn state_table(view: &View, totals: &[i64; 8]) -> String {
+    let shown: Vec<LeadState> = LeadState::ALL.into_iter().filter(|state| totals[*state as usize] > 0).collect();
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    let header = ["destination".to_owned()].into_iter().chain(shown.iter().map(ToString::to_string));
+    table.set_header(header.chain(["total".to_owned()]));
+    let row = |name: &str, states: &[i64; 8]| -> Vec<String> {
+        let counts = shown.iter().map(|state| words::count(states[*state as usize]));
+        [name.to_owned()].into_iter().chain(counts).chain([words::count(states.iter().sum())]).collect()
+    };
+    for (name, destination) in &view.destinations {
+        table.add_row(row(name, &destination.states));
+    }
+    if view.destinations.len() > 1 {
+        table.add_row(row("all", totals));
+    }
+    for column in 1..=shown.len() + 1 {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    // Colours are put in afterwards, so that the table's widths are those of the text.
+    let mut lines: Vec<String> = table.trim_fmt().lines().map(|line| format!(" {line}")).collect();
+    if let Some(header) = lines.first_mut() {
+        for state in &shown {
+            *header = header.replacen(state.as_str(), &paint(state_style(*state), state), 1);
+        }
+    }
+    lines.join("\n")
+}
+
+fn name_width(view: &View) -> usize {
+    view.destinations.keys().map(|name| name.chars().count()).max().unwrap_or(0).max(ENRICH.len())
+}
+
+fn waiting(text: &mut String, view: &View) {
+    let width = name_width(view);
+    let mut lines: Vec<String> = Vec::new();
+    for (name, destination) in &view.destinations {
+        let mut parts = Vec::new();
+        if destination.due > 0 {
+            parts.push(format!("{} due now", words::count(destination.due)));
+        }
+        if destination.leased > 0 {
+            parts.push(format!("{} in work", words::count(destination.leased)));
+        }
+        if let Some(next) = destination.next_due {
+            parts.push(format!("next due {}", words::when(next, view.now)));
+        }
+        if !parts.is_empty() {
+            lines.push(format!("  {name:width$}  {}", parts.join(" · ")));
+        }
+        let waits: i64 = LeadState::ALL.iter().filter(|s| !s.is_final()).map(|s| destination.states[*s as usize]).sum();
+        if !destination.configured && waits > 0 {
+            let why = if name == NO_DESTINATION {
+                "no default destination is configured: these leads wait for one".to_owned()
+            } else {
+                format!("not configured: these leads wait for a `[destinations.{name}]`")
+            };
+            lines.push(format!("  {:width$}  {}", "", paint(WARN, why)));
+        }
+    }
+    let accounts = view.destinations.iter().map(|(name, view)| (name.as_str(), &view.account));
+    for (name, account) in accounts.chain([(ENRICH, &view.enrich)]) {
+        if let Some(pause) = &account.paused {
+            lines.push(format!(
+                "  {name:width$}  {}: {}",
+                paint(WARN, format!("paused, goes on {}", words::when(pause.until, view.now))),
+                pause.why
+            ));
+        }
+    }
+    if !lines.is_empty() {
+        let _ = write!(text, "\n{}\n{}\n", paint(BOLD, "waiting"), lines.join("\n"));
+    }
+}
+
+fn quotas(text: &mut String, view: &View) {
+    let mut lines = Vec::new();
+    let width = name_width(view);
+    let accounts = view.destinations.iter().map(|(name, view)| (name.as_str(), &view.account, "creates"));
+    for (name, account, what) in accounts.chain([(ENRICH, &view.enrich, "credits")]) {
+        if let Some(limit) = account.daily_limit {
+            lines.push(format!(
+                "  {name:width$}  {} of {} {what} used, {} left; begins anew {}",
+                words::count(account.used_today),
+                words::count(limit),
+                words::count((limit - account.used_today).max(0)),
+                words::when(view.now.next_utc_day(), view.now),
+            ));
+        }
+    }
+    if !lines.is_empty() {
+        let _ = write!(text, "\n{}\n{}\n", paint(BOLD, "today's quotas"), lines.join("\n"));
+    }
+}
+
+fn runs(text: &mut String, view: &View) {
+    if view.runs.is_empty() {
+        return;
+    }
+    let _ = write!(text, "\n{}\n", paint(BOLD, "last runs"));
+    for run in &view.runs {
+        let c = &run.counts;
+        let ended = match (run.finished_at, run.exit_code) {
+            (Some(at), Some(code)) => format!("took {}, exit code {code}", words::duration(run.started_at.until(at))),
+            _ => "at work, or killed".to_owned(),
+        };
+        let states = [
+            (LeadState::Delivered, c.delivered),
+            (LeadState::Rejected, c.rejected),
+            (LeadState::Exhausted, c.exhausted),
+            (LeadState::Unconfirmed, c.unconfirmed),
+            (LeadState::Skipped, c.skipped),
+        ];
+        let mut parts = vec![format!("in {}", words::count(c.taken))];
+        parts.extend(
+            states
+                .iter()
+                .filter(|(_, n)| *n > 0)
+                .map(|(state, n)| format!("{state} {}", paint(state_style(*state), words::count(*n)))),
+        );
+        let _ = writeln!(
+            text,
+            "  {:>4}  {:6}  {}, {ended}: {}",
+            run.id.to_string(),
+            run.command,
+            words::relative(run.started_at, view.now),
+            parts.join(", ")
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::console::plain;
+    use crate::cli::fake::{FakeStore, NOW, lead};
+    use crate::store::{RunCounts, RunId, Waiting};
+    use std::time::Duration;
+
+    fn known() -> Known {
+        Known {
+            default: Some("7targets".into()),
+            destinations: vec![("7targets".into(), Some(2000))],
+            daily_credits: Some(5000),
+        }
+    }
+
+    fn busy() -> FakeStore {
+        let mut leads: Vec<_> = (1..=3).map(|id| lead(id, LeadState::Delivered)).collect();
+        leads.push(lead(4, LeadState::Unconfirmed));
+        let mut unnamed = lead(5, LeadState::Received);
+        unnamed.destination = None;
+        let mut other = lead(6, LeadState::Received);
+        other.destination = Some("crm".into());
+        leads.extend([unnamed, other]);
+        let counts = RunCounts { taken: 5, delivered: 3, unconfirmed: 1, ..RunCounts::default() };
+        FakeStore {
+            waiting: vec![
+                Waiting { destination: None, due: 1, leased: 0, next_due: Some(NOW.plus(Duration::from_secs(240))) },
+                Waiting { destination: Some("crm".into()), due: 1, leased: 0, next_due: None },
+            ],
+            pauses: vec![Pause {
+                account: "7targets".into(),
+                until: NOW.plus(Duration::from_secs(40)),
+                why: "429 Too Many Requests".into(),
+            }],
+            quota: vec![("7targets".into(), 1200)],
+            runs: vec![RunRecord {
+                id: RunId(7),
+                command: "import".into(),
+                started_at: NOW.minus(Duration::from_secs(3600)),
+                finished_at: Some(NOW.minus(Duration::from_secs(3587))),
+                exit_code: Some(3),
+                counts,
+            }],
+            ..FakeStore::of(leads)
+        }
+    }
+
+    #[tokio::test]
+    async fn status_tells_counts_what_waits_pauses_quotas_and_runs() {
+        let view = gather(&busy(), &known(), NOW).await.unwrap();
+        insta::assert_snapshot!(plain(&render(&view)), @r"
+        sqlite://leadsync.db  2026-11-22T05:30:59Z
+
+          destination  received  delivered  unconfirmed  total
+          7targets            1          3            1      5
+          crm                 1          0            0      1
+          all                 2          3            1      6
+
+        waiting
+          7targets  1 due now · next due in 4 min (2026-11-22T05:34:59Z)
+          crm       1 due now
+                    not configured: these leads wait for a `[destinations.crm]`
+          7targets  paused, goes on in 40 s (2026-11-22T05:31:39Z): 429 Too Many Requests
+
+        today's quotas
+          7targets  1,200 of 2,000 creates used, 800 left; begins anew in 18 h (2026-11-23T00:00:00Z)
+          enrich    0 of 5,000 credits used, 5,000 left; begins anew in 18 h (2026-11-23T00:00:00Z)
+
+        last runs
+             7  import  1 h ago, took 13.0 s, exit code 3: in 5, delivered 3, unconfirmed 1
+
+        ! 1 lead may or may not have arrived; leadsync results --state unconfirmed lists them, leadsync resolve settles them
+        ");
+    }
+
+    #[tokio::test]
+    async fn the_json_object_has_the_fixed_fields() {
+        let value = to_json(&gather(&busy(), &known(), NOW).await.unwrap());
+        assert_eq!(value["states"]["delivered"], 3);
+        assert_eq!(value["states"]["exhausted"], 0, "every state is there");
+        let ours = &value["destinations"]["7targets"];
+        assert_eq!(ours["states"]["received"], 1, "leads that name no destination are the default one's");
+        assert_eq!(ours["due"], 1);
+        assert_eq!(ours["next_due_at"], "2026-11-22T05:34:59Z");
+        assert_eq!(ours["paused_until"], "2026-11-22T05:31:39Z");
+        assert_eq!(ours["paused_why"], "429 Too Many Requests");
+        assert_eq!(value["destinations"]["crm"]["paused_until"], Value::Null);
+        let run = &value["last_run"];
+        assert_eq!((&run["id"], &run["exit_code"], &run["delivered"]), (&json!(7), &json!(3), &json!(3)));
+        assert_eq!(run["started_at"], "2026-11-22T04:30:59Z");
+        assert_eq!(run["finished_at"], "2026-11-22T04:31:12Z");
+    }
+
+    #[tokio::test]
+    async fn an_empty_database_says_how_to_begin() {
+        let view = gather(&FakeStore::default(), &Known::default(), NOW).await.unwrap();
+        insta::assert_snapshot!(plain(&render(&view)), @r"
+        sqlite://leadsync.db  2026-11-22T05:30:59Z
+
+          no leads yet; leadsync import FILE brings some in
+        ");
+        assert_eq!(to_json(&view)["last_run"], Value::Null);
+    }
+}
