@@ -1,5 +1,7 @@
 //! The domain, without I/O, clock or async: what a lead is and what may become of it. Sees nothing else of ours.
 
+pub mod mail_domain;
+pub mod merge;
 pub mod person;
 pub mod state;
 
