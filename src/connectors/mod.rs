@@ -7,7 +7,9 @@
 pub mod channel;
 pub mod live_data;
 pub mod registry;
+pub mod reply;
 pub mod seven_targets;
+pub mod template;
 
 use std::time::Duration;
 
