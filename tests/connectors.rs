@@ -1,0 +1,438 @@
+//! Every connector through the same cases, built as a command builds it: from settings, through the registry. What a
+//! connector alone knows of its API is tested in its folder; here is what holds for all.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode};
+use leadsync::config::{
+    DestinationKind, DestinationSettings, EnrichKind, EnrichSettings, JobChanged, LiveDataSettings, Prefer,
+    SevenTargetsSettings, UnknownSetting, WhenUnavailable,
+};
+use leadsync::connectors::registry::{self, BuildError, Credentials, MissingSetting};
+use leadsync::connectors::{Asked, CheckStep, Destination, Enricher, LookUpVerdict, Verdict};
+use leadsync::http::message::{Reply, Request};
+use leadsync::lead::{Lead, LookUp, Prepared};
+use leadsync::secret::Secret;
+
+/// A destination and what its API answers when all is well.
+struct Case {
+    destination: Arc<dyn Destination>,
+    created: &'static [u8],
+    remote_id: &'static str,
+    duplicate: (u16, &'static str),
+}
+
+fn destinations() -> Vec<Case> {
+    vec![Case {
+        destination: registry::destination("7targets", &seven_targets()).unwrap(),
+        created: include_bytes!("../src/connectors/seven_targets/fixtures/created.json"),
+        remote_id: "2345",
+        duplicate: (409, r#"{"message":"Lead already exists"}"#),
+    }]
+}
+
+fn enrichers() -> Vec<(Arc<dyn Enricher>, &'static [u8])> {
+    let found: &[u8] = include_bytes!("../src/connectors/live_data/fixtures/found.json");
+    vec![(registry::enricher(&live_data()).unwrap(), found)]
+}
+
+fn seven_targets() -> DestinationSettings {
+    DestinationSettings {
+        default: true,
+        kind: DestinationKind::SevenTargets(SevenTargetsSettings {
+            api_url: "https://api.7targets.com".parse().unwrap(),
+            token_url: "https://login.7targets.com/oauth2/token".parse().unwrap(),
+            client_id: Some("client".into()),
+            client_secret: Some(Secret::new("hush-hush")),
+            scope: "leads/post".into(),
+            user_identifier: Some("user-1".into()),
+            assistant_email: Some("ashley@acme.example".into()),
+            assistant_id: None,
+            schedule_name: None,
+            schedule_id: None,
+            rate: None,
+            daily_limit: None,
+            concurrency: 0,
+            timeout: Duration::from_secs(30),
+            settle: Duration::from_secs(5),
+            unknown: UnknownSetting::Update,
+            already_exists: vec!["exist".into(), "duplicate".into()],
+            fields: BTreeMap::from([("designation".into(), "{{ person.title or lead.job_title }}".into())]),
+        }),
+    }
+}
+
+fn live_data() -> EnrichSettings {
+    EnrichSettings {
+        kind: EnrichKind::LiveData(LiveDataSettings {
+            identity_url: "https://gotlivedata.io/api/identity/v1".parse().unwrap(),
+            people_url: "https://gotlivedata.io/api/people/v1/".parse().unwrap(),
+            organization: Some("o_123abc".into()),
+            client_id: Some("client".into()),
+            client_secret: Some(Secret::new("hush-hush")),
+            api_key: None,
+            username: None,
+            password: None,
+            match_on: vec!["email_address".into(), "name".into()],
+            batch_size: 100,
+            rate: None,
+            concurrency: 0,
+            timeout: Duration::from_secs(30),
+        }),
+        cache: Duration::from_secs(86_400),
+        prefer: Prefer::Source,
+        when_unavailable: WhenUnavailable::Wait,
+        job_changed: JobChanged::Send,
+        daily_credits: None,
+    }
+}
+
+fn prepared(lead: Lead) -> Prepared {
+    Prepared { lead, looked_up: LookUp::NotFound, notes: Vec::new() }
+}
+
+/// A lead with what every destination needs and nothing more.
+fn bare() -> Lead {
+    Lead { email: "ann@acme.example".into(), first_name: Some("Ann".into()), ..Lead::default() }
+}
+
+/// Scripts, emoji, quotes, line breaks and control characters in every field.
+fn unicode() -> Lead {
+    let text = |text: &str| Some(text.to_owned());
+    Lead {
+        email: "zoë@xn--mller-kva.example".into(),
+        first_name: text("Zoë 美咲 \u{1f469}\u{200d}\u{1f4bb}"),
+        last_name: text("O'Néill \"von\" Łódź"),
+        phone: text("+14155550100"),
+        company: text("Müller & Söhne <GmbH>"),
+        job_title: text("الرئيس"),
+        linkedin: text("zoë"),
+        source: text("Messe Köln"),
+        context: text("line one\nline two\t{{ not a template }}"),
+        note: text("null \u{7} \\ / %00"),
+        custom_fields: BTreeMap::from([("größe".into(), "10\u{a0}000 €".into())]),
+        external_id: text("x/1"),
+    }
+}
+
+fn reply(status: u16, headers: &[(&'static str, &str)], body: &[u8]) -> Reply {
+    let mut map = HeaderMap::new();
+    for (name, value) in headers {
+        map.insert(*name, HeaderValue::from_str(value).unwrap());
+    }
+    Reply { status: StatusCode::from_u16(status).unwrap(), headers: map, body: Bytes::copy_from_slice(body) }
+}
+
+fn json(request: &Request) -> serde_json::Value {
+    assert_eq!(request.headers["content-type"], "application/json");
+    serde_json::from_slice(&request.body).unwrap()
+}
+
+fn holds_null(value: &serde_json::Value) -> bool {
+    match value {
+        serde_json::Value::Null => true,
+        serde_json::Value::Array(items) => items.iter().any(holds_null),
+        serde_json::Value::Object(fields) => fields.values().any(holds_null),
+        _ => false,
+    }
+}
+
+/// Every text in the body, wherever it stands.
+fn texts(value: &serde_json::Value) -> Vec<&str> {
+    match value {
+        serde_json::Value::String(text) => vec![text],
+        serde_json::Value::Array(items) => items.iter().flat_map(texts).collect(),
+        serde_json::Value::Object(fields) => fields.values().flat_map(texts).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn accepted(verdict: &Option<Verdict>) -> bool {
+    matches!(verdict, Some(Verdict::Accepted { .. }))
+}
+
+#[test]
+fn unicode_arrives_unchanged() {
+    for Case { destination, .. } in destinations() {
+        let lead = unicode();
+        let body = json(&destination.create(&prepared(lead.clone())).unwrap());
+        let sent = texts(&body);
+        for text in [Some(&lead.email), lead.first_name.as_ref(), lead.context.as_ref(), lead.note.as_ref()] {
+            assert!(sent.contains(&text.unwrap().as_str()), "{}: {body}", destination.kind());
+        }
+    }
+    for (enricher, _) in enrichers() {
+        let body = json(&enricher.lookup(&[&unicode()]));
+        assert!(texts(&body).contains(&unicode().email.as_str()), "{}: {body}", enricher.kind());
+    }
+}
+
+#[test]
+fn empty_optionals_are_left_out() {
+    for Case { destination, .. } in destinations() {
+        let body = json(&destination.create(&prepared(bare())).unwrap());
+        assert!(!holds_null(&body), "{}: {body}", destination.kind());
+        assert!(texts(&body).iter().all(|text| !text.is_empty()), "{}: {body}", destination.kind());
+    }
+}
+
+#[test]
+fn what_is_sent_depends_on_the_lead_alone() {
+    for Case { destination, .. } in destinations() {
+        let one = destination.create(&prepared(unicode())).unwrap();
+        let again = destination.create(&prepared(unicode())).unwrap();
+        assert_eq!(one.body, again.body, "{}", destination.kind());
+    }
+}
+
+#[test]
+fn lead_without_anything_is_unsendable_and_is_not_looked_for() {
+    for Case { destination, .. } in destinations() {
+        let nothing = prepared(Lead::default());
+        assert!(destination.create(&nothing).is_err());
+        assert!(destination.identity(&nothing.lead).is_err());
+        assert!(destination.find(&nothing).is_none());
+    }
+    for (enricher, _) in enrichers() {
+        assert_eq!(enricher.key(&Lead::default()), None);
+    }
+}
+
+#[test]
+fn nothing_personal_or_secret_shows_in_debug() {
+    for Case { destination, .. } in destinations() {
+        let requests =
+            [destination.create(&prepared(unicode())).unwrap(), destination.find(&prepared(unicode())).unwrap()];
+        for request in requests {
+            let shown = format!("{request:?}");
+            assert!(!shown.contains('@') && !shown.contains("Zoë") && !shown.contains("user-1"), "{shown}");
+        }
+    }
+    for credentials in [
+        registry::credentials_of("7targets", &seven_targets()).unwrap(),
+        registry::enrich_credentials(&live_data()).unwrap(),
+    ] {
+        assert!(!format!("{credentials:?}").contains("hush-hush"), "{credentials:?}");
+    }
+}
+
+#[test]
+fn creation_is_accepted_with_its_number_and_a_duplicate_too() {
+    for Case { destination, created, remote_id, duplicate } in destinations() {
+        let verdict = destination.read(Asked::Create, &reply(201, &[], created));
+        let Some(Verdict::Accepted { remote_id: id, already: false, .. }) = verdict else { panic!("{verdict:?}") };
+        assert_eq!(id.as_deref(), Some(remote_id));
+        let verdict = destination.read(Asked::Create, &reply(duplicate.0, &[], duplicate.1.as_bytes()));
+        assert!(matches!(verdict, Some(Verdict::Accepted { already: true, .. })), "{verdict:?}");
+    }
+}
+
+#[test]
+fn expired_token_is_no_verdict_on_the_lead() {
+    for Case { destination, .. } in destinations() {
+        for asked in [Asked::Create, Asked::Find] {
+            let verdict = destination.read(asked, &reply(401, &[], br#"{"message":"lead already exists"}"#));
+            assert!(matches!(verdict, None | Some(Verdict::AuthExpired)), "{verdict:?}");
+        }
+    }
+    for (enricher, found) in enrichers() {
+        assert_eq!(enricher.read(1, &reply(401, &[], found)), LookUpVerdict::AuthExpired);
+    }
+}
+
+#[test]
+fn refused_account_costs_no_lead() {
+    for Case { destination, .. } in destinations() {
+        for asked in [Asked::Create, Asked::Find] {
+            let verdict = destination.read(asked, &reply(403, &[], b"<html>forbidden</html>"));
+            assert!(matches!(verdict, None | Some(Verdict::AccountWrong { .. })), "{verdict:?}");
+        }
+    }
+    for (enricher, _) in enrichers() {
+        assert!(matches!(enricher.read(1, &reply(403, &[], b"{}")), LookUpVerdict::AccountWrong { .. }));
+    }
+}
+
+#[test]
+fn refusal_of_one_lead_is_final_for_it_and_says_nothing_when_probing() {
+    for Case { destination, .. } in destinations() {
+        let refused = reply(422, &[], r#"{"message":"phone is not valid"}"#.as_bytes());
+        let verdict = destination.read(Asked::Create, &refused);
+        assert!(matches!(verdict, None | Some(Verdict::Refused { .. })), "{verdict:?}");
+        let verdict = destination.read(Asked::Find, &refused);
+        assert!(matches!(verdict, Some(Verdict::Unknown { .. })), "a refused probe proves nothing: {verdict:?}");
+    }
+    for (enricher, _) in enrichers() {
+        assert!(matches!(enricher.read(9, &reply(422, &[], b"{}")), LookUpVerdict::BadRequest { .. }));
+    }
+}
+
+#[test]
+fn too_many_requests_waits_as_long_as_the_server_says() {
+    let date = [("date", "Wed, 21 Oct 2015 07:28:00 GMT"), ("retry-after", "Wed, 21 Oct 2015 07:28:30 GMT")];
+    for (headers, seconds) in [(&[][..], None), (&[("retry-after", "30")], Some(30)), (&date, Some(30))] {
+        let limited = reply(429, headers, b"slow down");
+        for Case { destination, .. } in destinations() {
+            let verdict = destination.read(Asked::Create, &limited);
+            assert!(matches!(verdict, None | Some(Verdict::NotNow { .. })), "{verdict:?}");
+        }
+        for (enricher, _) in enrichers() {
+            let LookUpVerdict::NotNow { wait, .. } = enricher.read(1, &limited) else { panic!("{headers:?}") };
+            assert_eq!(wait, seconds.map(Duration::from_secs));
+        }
+    }
+}
+
+#[test]
+fn success_that_is_none_is_never_taken_for_one() {
+    for Case { destination, created, .. } in destinations() {
+        let truncated = &created[..created.len() / 2];
+        let bodies: [&[u8]; 5] = [
+            br#"{"error":"internal"}"#,
+            truncated,
+            b"<html><body>Welcome to the Wi-Fi</body></html>",
+            b"",
+            b"\xff\xfe",
+        ];
+        for body in bodies {
+            for asked in [Asked::Create, Asked::Find] {
+                let verdict = destination.read(asked, &reply(200, &[("content-type", "application/json")], body));
+                assert!(matches!(verdict, None | Some(Verdict::Unknown { .. })), "{verdict:?}");
+            }
+        }
+    }
+    for (enricher, found) in enrichers() {
+        let bodies: [&[u8]; 5] =
+            [br#"{"error":"internal"}"#, &found[..found.len() / 2], b"<html>Welcome</html>", b"", b"\xff\xfe"];
+        for body in bodies {
+            assert!(matches!(enricher.read(1, &reply(200, &[], body)), LookUpVerdict::Again { .. }));
+        }
+    }
+}
+
+#[test]
+fn broken_server_leaves_the_outcome_open() {
+    for status in [500, 502, 503, 504] {
+        let broken = reply(status, &[("content-type", "text/html")], b"<html>lead not found, already exists</html>");
+        for Case { destination, .. } in destinations() {
+            for asked in [Asked::Create, Asked::Find] {
+                let verdict = destination.read(asked, &broken);
+                assert!(matches!(verdict, None | Some(Verdict::Unknown { .. })), "{verdict:?}");
+            }
+        }
+        for (enricher, _) in enrichers() {
+            assert!(matches!(enricher.read(1, &broken), LookUpVerdict::Again { .. }), "{status}");
+        }
+    }
+}
+
+#[test]
+fn verdicts_never_repeat_what_the_server_echoes_of_a_person() {
+    let body = r#"{"message":"zoe@acme.example +14155550100 is wrong","error":"zoe@acme.example"}"#.as_bytes();
+    for status in [200, 201, 302, 400, 402, 403, 404, 405, 409, 422, 429, 500, 503] {
+        for Case { destination, .. } in destinations() {
+            for asked in [Asked::Create, Asked::Find] {
+                let shown = format!("{:?}", destination.read(asked, &reply(status, &[], body)));
+                assert!(!shown.contains('@') && !shown.contains("4155550100"), "{status} {shown}");
+            }
+        }
+        for (enricher, _) in enrichers() {
+            let shown = format!("{:?}", enricher.read(2, &reply(status, &[], body)));
+            assert!(!shown.contains('@') && !shown.contains("4155550100"), "{status} {shown}");
+        }
+    }
+}
+
+#[test]
+fn redirects_and_client_errors_are_never_a_creation() {
+    for Case { destination, created, .. } in destinations() {
+        for status in [301, 302, 303, 307, 308, 400, 404, 405, 410, 422] {
+            let verdict = destination.read(Asked::Create, &reply(status, &[], created));
+            assert!(!accepted(&verdict), "{status} {verdict:?}");
+        }
+    }
+}
+
+#[test]
+fn account_check_begins_without_side_effect_and_leaves_bad_moments_to_the_status() {
+    for Case { destination, .. } in destinations() {
+        match destination.check(&[]) {
+            CheckStep::Ask(request) => assert_eq!(request.method, http::Method::GET),
+            CheckStep::Passed(_) => continue,
+            other => panic!("{other:?}"),
+        }
+        for status in [401, 429, 500, 503] {
+            assert!(matches!(destination.check(&[reply(status, &[], b"")]), CheckStep::Unreadable), "{status}");
+        }
+        for status in [403, 404] {
+            assert!(matches!(destination.check(&[reply(status, &[], b"")]), CheckStep::Failed { .. }), "{status}");
+        }
+    }
+}
+
+#[test]
+fn limits_always_let_something_through() {
+    for Case { destination, .. } in destinations() {
+        assert!(destination.limits().concurrency >= 1);
+    }
+    for (enricher, _) in enrichers() {
+        assert!(enricher.limits().concurrency >= 1 && enricher.batch_size() >= 1);
+    }
+}
+
+fn with_seven_targets(change: impl FnOnce(&mut SevenTargetsSettings)) -> DestinationSettings {
+    let mut settings = seven_targets();
+    let DestinationKind::SevenTargets(inner) = &mut settings.kind;
+    change(inner);
+    settings
+}
+
+fn with_live_data(change: impl FnOnce(&mut LiveDataSettings)) -> EnrichSettings {
+    let mut settings = live_data();
+    let EnrichKind::LiveData(inner) = &mut settings.kind;
+    change(inner);
+    settings
+}
+
+#[test]
+fn missing_settings_are_named_by_their_whole_key() {
+    let missing = |key: &str| MissingSetting { key: key.into(), alternative: None };
+    let no_secret = with_seven_targets(|settings| settings.client_secret = None);
+    let secret = missing("destinations.7targets.client_secret");
+    assert_eq!(registry::credentials_of("7targets", &no_secret), Err(secret.clone()));
+    assert_eq!(registry::build_destination("7targets", &no_secret).err(), Some(BuildError::Missing(secret)));
+    assert!(registry::destination("7targets", &no_secret).is_ok(), "requests can be built without a secret");
+    let blank = with_seven_targets(|settings| settings.client_id = Some("  ".into()));
+    assert_eq!(registry::credentials_of("crm", &blank), Err(missing("destinations.crm.client_id")));
+
+    let no_organization = with_live_data(|settings| settings.organization = None);
+    assert_eq!(registry::enricher(&no_organization).err(), Some(missing("enrich.organization").into()));
+    let half = with_live_data(|settings| settings.client_id = None);
+    assert_eq!(registry::enrich_credentials(&half), Err(missing("enrich.client_id").into()));
+    let nothing = with_live_data(|settings| (settings.client_id, settings.client_secret) = (None, None));
+    let error = registry::enrich_credentials(&nothing).unwrap_err().to_string();
+    assert!(error.starts_with("enrich.client_id is not set, nor is enrich.api_key"), "{error}");
+}
+
+#[test]
+fn look_up_service_is_logged_in_to_in_exactly_one_way() {
+    let no_client = |settings: &mut LiveDataSettings| (settings.client_id, settings.client_secret) = (None, None);
+    let key = with_live_data(|settings| {
+        no_client(settings);
+        settings.api_key = Some(Secret::new("ldtkey_1"));
+    });
+    assert_eq!(registry::enrich_credentials(&key), Ok(Credentials::ApiKey(Secret::new("ldtkey_1"))));
+    let user = with_live_data(|settings| {
+        no_client(settings);
+        settings.username = Some("ann".into());
+        settings.password = Some(Secret::new("p"));
+    });
+    assert!(matches!(registry::enrich_credentials(&user), Ok(Credentials::LiveDataPassword { .. })));
+    assert!(matches!(registry::enrich_credentials(&live_data()), Ok(Credentials::LiveDataServiceAccount { .. })));
+    let both = with_live_data(|settings| settings.api_key = Some(Secret::new("ldtkey_1")));
+    let error = registry::enrich_credentials(&both).unwrap_err().to_string();
+    assert!(error.contains("one way of logging in") && !error.contains("ldtkey"), "{error}");
+}
