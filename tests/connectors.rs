@@ -273,9 +273,7 @@ fn refusal_of_one_lead_is_final_for_it_and_says_nothing_when_probing() {
 #[test]
 fn too_many_requests_waits_as_long_as_the_server_says() {
     let date = [("date", "Wed, 21 Oct 2015 07:28:00 GMT"), ("retry-after", "Wed, 21 Oct 2015 07:28:30 GMT")];
-    let cases: [(&[(&'static str, &str)], Option<u64>); 3] =
-        [(&[], None), (&[("retry-after", "30")], Some(30)), (&date, Some(30))];
-    for (headers, seconds) in cases {
+    for (headers, seconds) in [(&[][..], None), (&[("retry-after", "30")], Some(30)), (&date, Some(30))] {
         let limited = reply(429, headers, b"slow down");
         for Case { destination, .. } in destinations() {
             let verdict = destination.read(Asked::Create, &limited);

@@ -329,5 +329,4 @@ fn samples() -> [Context; 4] {
 }
 
 #[cfg(test)]
-#[path = "template_tests.rs"]
 mod tests;

@@ -190,5 +190,4 @@ fn slug(text: &str) -> Option<String> {
 }
 
 #[cfg(test)]
-#[path = "merge_tests.rs"]
 mod tests;

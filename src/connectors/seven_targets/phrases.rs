@@ -30,6 +30,8 @@ pub(super) struct Phrases {
 struct Clause {
     words: Vec<String>,
     subject: Subject,
+    /// The subject is in these words, not taken over from the clause before.
+    names_subject: bool,
 }
 
 impl Phrases {
@@ -40,7 +42,7 @@ impl Phrases {
             .map(|words| {
                 let subject = words.iter().map(|word| subject(word)).find(|subject| *subject != Subject::Nothing);
                 before = subject.unwrap_or(before);
-                Clause { words, subject: before }
+                Clause { words, subject: before, names_subject: subject.is_some() }
             })
             .collect();
         Self { clauses }
@@ -48,12 +50,14 @@ impl Phrases {
 
     /// What the message says is not there, if it says so.
     pub(super) fn missing(&self) -> Option<Subject> {
-        self.clauses.iter().find(|clause| clause.says_missing()).map(|clause| clause.subject)
+        self.clauses.iter().find(|clause| clause.says_missing()).map(Clause::what_is_missing)
     }
 
     /// Whether the message says that this one is missing, unknown or invalid.
     pub(super) fn faults(&self, what: Subject) -> bool {
-        self.clauses.iter().any(|clause| (clause.subject == what && clause.says_missing()) || clause.says_invalid(what))
+        self.clauses
+            .iter()
+            .any(|clause| (clause.says_missing() && clause.what_is_missing() == what) || clause.says_invalid(what))
     }
 
     /// Whether the message says, by one of these words or phrases, that the lead is there already.
@@ -71,23 +75,51 @@ pub(super) fn phrase(text: &str) -> Vec<String> {
 }
 
 impl Clause {
+    /// "Lead not found", "no such lead", "lead unknown"; not "unknown error", and not "no e-mail given".
     fn says_missing(&self) -> bool {
         let words: Vec<&str> = self.words.iter().map(String::as_str).collect();
-        let unknown = |word: &str| matches!(word, "nonexistent" | "unknown" | "inexistent");
-        words.iter().any(|word| unknown(word))
-            || words.windows(2).any(|two| match two {
-                ["no", "such"] => true,
-                ["no", word] => subject(word) != Subject::Nothing,
-                [not, "found" | "exist" | "exists" | "present" | "existing" | "existent"] => {
-                    denies(not) && *not != "must"
+        let linked =
+            |at: usize| words.get(at).is_none_or(|word| matches!(*word, "with" | "for" | "found" | "exists" | "by"));
+        let gone = |word: &str| matches!(word, "found" | "exist" | "exists" | "existing" | "existent" | "present");
+        words.iter().enumerate().any(|(at, word)| {
+            let next = words.get(at + 1).copied().unwrap_or_default();
+            match *word {
+                "nonexistent" | "inexistent" | "unknown" => {
+                    subject(next) != Subject::Nothing || (self.names_subject && next.is_empty())
                 }
-                [verb, "find" | "locate"] => denies(verb),
+                "no" => matches!(next, "such" | "matching") || (is_thing(next) && linked(at + 2)),
+                "unable" | "failed" => next == "to" && matches!(words.get(at + 2), Some(&("find" | "locate"))),
+                word if negates(word) => {
+                    gone(next)
+                        || matches!(next, "find" | "locate")
+                        || (next == "be" && words.get(at + 2) == Some(&"found"))
+                }
                 _ => false,
-            })
-            || words.windows(3).any(|three| {
-                matches!(three, ["unable", "to", "find" | "locate"] | ["no", "matching" | "existing" | "active", _])
-                    || (denies(three[0]) && three[1] == "be" && three[2] == "found")
-            })
+            }
+        })
+    }
+
+    /// What is missing. "Handler not found" is about something that we don't know, whatever was spoken of before.
+    fn what_is_missing(&self) -> Subject {
+        let idle = |word: &String| {
+            negates(word)
+                || matches!(
+                    word.as_str(),
+                    "found"
+                        | "exist"
+                        | "exists"
+                        | "be"
+                        | "is"
+                        | "was"
+                        | "it"
+                        | "this"
+                        | "error"
+                        | "404"
+                        | "could"
+                        | "such"
+                )
+        };
+        if self.names_subject || self.words.iter().all(idle) { self.subject } else { Subject::Other }
     }
 
     /// "Invalid assistant", "assistant email is not valid": next to its name only, so that "the assistant can't write to
@@ -101,7 +133,7 @@ impl Clause {
                 let tail: Vec<&String> = self.words.iter().skip(at + 1 + after).take(3).collect();
                 before.is_some_and(invalid)
                     || matches!(tail.as_slice(), [is, word, ..] if is_verb(is) && invalid(word))
-                    || matches!(tail.as_slice(), [is, not, valid] if is_verb(is) && denies(not) && *valid == "valid")
+                    || matches!(tail.as_slice(), [is, not, valid] if is_verb(is) && negates(not) && *valid == "valid")
             }
         })
     }
@@ -134,38 +166,21 @@ fn is_verb(word: &str) -> bool {
     matches!(word, "is" | "was" | "are" | "isn't" | "has" | "can" | "cannot" | "could" | "must" | "does" | "should")
 }
 
+/// What can be looked for, as opposed to what a lead has: "no lead", not "no e-mail".
+fn is_thing(word: &str) -> bool {
+    !matches!(subject(word), Subject::Nothing) && !matches!(word, "mail" | "email" | "emailid" | "address")
+}
+
+fn negates(word: &str) -> bool {
+    word.ends_with("n't") || matches!(word, "not" | "no" | "never" | "cannot" | "nicht" | "kein" | "keine")
+}
+
 /// Words after which something isn't so, or is only asked for.
 fn denies(word: &str) -> bool {
-    word.ends_with("n't")
-        || matches!(
-            word,
-            "not"
-                | "no"
-                | "non"
-                | "never"
-                | "cannot"
-                | "without"
-                | "neither"
-                | "nor"
-                | "must"
-                | "should"
-                | "shall"
-                | "need"
-                | "needs"
-                | "require"
-                | "requires"
-                | "required"
-                | "if"
-                | "unless"
-                | "until"
-                | "whether"
-                | "ensure"
-                | "unable"
-                | "failed"
-                | "nicht"
-                | "kein"
-                | "keine"
-        )
+    negates(word)
+        || matches!(word, "non" | "without" | "neither" | "nor" | "unable" | "failed")
+        || matches!(word, "must" | "should" | "shall" | "need" | "needs" | "require" | "requires" | "required")
+        || matches!(word, "if" | "unless" | "until" | "whether" | "ensure")
 }
 
 fn subject(word: &str) -> Subject {
@@ -341,10 +356,31 @@ mod tests {
             ("custom field not found", Subject::Other),
             ("User not found", Subject::Other),
             ("not found", Subject::Nothing),
+            ("404: not found", Subject::Nothing),
+            ("Lead, ann@acme.com, was not found", Subject::Lead),
+            ("Unknown lead", Subject::Lead),
+            ("lead is unknown", Subject::Lead),
+            ("no contact", Subject::Lead),
+            ("Could not update the lead: handler not found", Subject::Other),
+            ("Method not found", Subject::Other),
+            ("Resource not found", Subject::Other),
         ] {
             assert_eq!(Phrases::read(text).missing(), Some(what), "{text}");
         }
-        for text in ["Lead exists", "name is missing", "invalid email", "lead must exist", ""] {
+        for text in [
+            "Lead exists",
+            "name is missing",
+            "invalid email",
+            "lead must exist",
+            "the lead should exist",
+            "Unknown error",
+            "Unknown error while updating the lead",
+            "Lead update failed: unknown error",
+            "No email provided",
+            "The lead has no email",
+            "no lead provided",
+            "",
+        ] {
             assert_eq!(Phrases::read(text).missing(), None, "{text}");
         }
     }

@@ -376,6 +376,10 @@ fn only_a_clear_not_there_permits_a_second_create() {
         (409, r#"{"message":"Lead already exists"}"#),
         (409, r#"{"message":"lead not found"}"#),
         (422, ""),
+        (400, r#"{"message":"Unknown error"}"#),
+        (400, r#"{"message":"Handler not found"}"#),
+        (404, r#"{"message":"Resource not found"}"#),
+        (400, r#"{"message":"No email provided"}"#),
     ] {
         assert!(matches!(read(Asked::Find, status, body), Some(Verdict::Unknown { .. })), "{status} {body}");
     }
