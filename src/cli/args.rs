@@ -18,7 +18,7 @@ Exit codes:
   0  done: nothing failed, nothing needs a person
   1  a bug in leadsync
   2  usage, configuration or credentials; repeating won't help
-  3  finished, but leads of this run were rejected, exhausted or unconfirmed (--accept-rejects makes it 0)
+  3  finished, but leads of this run were rejected, exhausted or unconfirmed (see --accept-rejects)
   4  unavailable or interrupted: leads are waiting, run again
 
 Examples:
@@ -28,7 +28,7 @@ Examples:
   leadsync status                      what waits, for what, and until when
   leadsync explain ann@example.com     the whole story of one lead
 
-Data goes to standard output, everything else to standard error. NO_COLOR, CLICOLOR_FORCE, RUST_LOG and the proxy
+Data goes to standard output, everything else to standard error. NO_COLOR, CLICOLOR_FORCE, RUST_LOG and the proxy \
 variables mean what they mean elsewhere.";
 
 /// Reads leads from CSV files and a queue table, looks each person up, creates the lead in a CRM within the API's rate
@@ -128,7 +128,7 @@ pub struct DemoArgs {}
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Rows that can't be used are rejected with line, column and reason, and written to FILE.rejected.csv, ready to be fixed
+Rows that can't be used are rejected with line, column and reason, and written to FILE.rejected.csv, ready to be fixed \
 and imported again; all other rows go on. The same e-mail is sent once to a destination, however often it is imported.
 
 Examples:
@@ -158,7 +158,7 @@ pub struct ImportArgs {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Waits in-process for what comes due within `run.wait` (60 s), then ends. SIGTERM and Ctrl-C: take no new lead, finish what
+Waits in-process for what comes due within `run.wait` (60 s), then ends. SIGTERM and Ctrl-C: take no new lead, finish what \
 is in flight (at most `run.grace`, 25 s), end with 4.
 
 Examples:
@@ -186,7 +186,7 @@ pub struct StatusArgs {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Shows personal data of this lead on standard output. An e-mail address may stand for several leads: duplicates, and one
+Shows personal data of this lead on standard output. An e-mail address may stand for several leads: duplicates, and one \
 for each destination.
 
 Examples:
@@ -200,11 +200,11 @@ pub struct ExplainArgs {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Fields: id, destination, email, state, reason, remote_id, attempts, enriched, source, row, received_at, finished_at.
-Times are RFC 3339 UTC. `source` is the file the lead was imported from (`row`: its line) or, for leads that another
+Fields: id, destination, email, state, reason, remote_id, attempts, enriched, source, row, received_at, finished_at. \
+Times are RFC 3339 UTC. `source` is the file the lead was imported from (`row`: its line) or, for leads that another \
 program put into the queue, what that program wrote in the column `source`.
 
-In CSV, a value that a spreadsheet would take for a formula (it begins with = + - @, tab or carriage return) gets a
+In CSV, a value that a spreadsheet would take for a formula (it begins with = + - @, tab or carriage return) gets a \
 leading apostrophe; JSON lines carry every value as it is.
 
 Examples:
@@ -253,8 +253,8 @@ pub enum ResultsFormat {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Only leads that are rejected, exhausted or skipped can be put back; all given conditions must hold, and there must be at
-least one. They start anew, with all their attempts, at the next `leadsync run`. Leads that are unconfirmed may exist at
+Only leads that are rejected, exhausted or skipped can be put back; all given conditions must hold, and there must be at \
+least one. They start anew, with all their attempts, at the next `leadsync run`. Leads that are unconfirmed may exist at \
 the destination: `leadsync resolve` settles them.
 
 Examples:
@@ -262,8 +262,8 @@ Examples:
   leadsync retry --state rejected --reason 'assistant not found'
   leadsync retry --id 17 --id 23")]
 pub struct RetryArgs {
-    /// Leads in this state (rejected, exhausted, skipped); repeat it for several
-    #[arg(long = "state", value_name = "STATE", value_parser = state_parser())]
+    /// Leads in this state: rejected, exhausted or skipped; repeat it for several
+    #[arg(long = "state", value_name = "STATE", value_parser = state_parser(), hide_possible_values = true)]
     pub states: Vec<LeadState>,
     /// Leads whose reason contains this text, upper and lower case alike
     #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
@@ -280,7 +280,7 @@ pub struct RetryArgs {
 #[command(group(clap::ArgGroup::new("which").args(["leads", "ids"]).required(true).multiple(true)))]
 #[command(group(clap::ArgGroup::new("answer").args(["delivered", "absent"]).required(true)))]
 #[command(after_help = "\
-Look the person up at the destination first (`leadsync explain ID` shows who it is), then say what you found. Changes
+Look the person up at the destination first (`leadsync explain ID` shows who it is), then say what you found. Changes \
 either all of the leads named or none.
 
 Examples:
@@ -328,13 +328,13 @@ pub enum AuthCommand {
 #[command(after_help = "\
 Examples:
   leadsync sandbox
-  leadsync sandbox --listen 127.0.0.1:8700 --seed 7 --fault 'POST /leads=500:1%' --rate 50/s --ledger created.jsonl")]
+  leadsync sandbox --fault create:500=1% --fault create:reset-after=1% --ledger created.jsonl")]
 pub struct SandboxArgs {
     /// Address to listen on; loopback only
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8700")]
     pub listen: SocketAddr,
     /// Makes faults and people repeatable
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 7)]
     pub seed: u64,
     /// A fault to play; repeat it for several
     #[arg(long = "fault", value_name = "SPEC")]

@@ -75,11 +75,6 @@ fn logging(global: &Global) -> Logging {
 }
 
 fn execute(cli: Cli) -> Outcome {
-    match cli.command {
-        Command::Completions { shell } => return admin::completions(shell),
-        Command::Man { command } => return admin::man(command.as_deref()),
-        _ => {}
-    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -256,7 +256,11 @@ async fn redraw(label: &'static str, progress: Arc<Progress>, stop: Cancellation
             drawn.push(bars.add(ProgressBar::no_length().with_style(style)));
         }
         for (i, bar) in drawn.iter().enumerate() {
-            bar.set_message(lines.get(i).cloned().map_or_else(String::new, coloured));
+            let line = lines.get(i).cloned().map_or_else(String::new, coloured);
+            // Each change redraws all lines: those that stay the same must not.
+            if bar.message() != line {
+                bar.set_message(line);
+            }
         }
     }
     for bar in &drawn {

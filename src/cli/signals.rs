@@ -21,11 +21,9 @@ pub fn stop_on_signal(grace: Duration) -> std::io::Result<CancellationToken> {
     tokio::spawn(async move {
         either(&mut term, &mut int).await;
         told.cancel();
-        console::say(&format!(
-            "stopping: no new leads; what is in flight may take up to {} (again to stop at once)",
-            words::coarse(grace)
-        ));
+        tracing::warn!("stopping: no new leads; what is in flight may take up to {}", words::coarse(grace));
         either(&mut term, &mut int).await;
+        console::hide_bars();
         std::process::exit(Exit::Unavailable.code().into());
     });
     Ok(stop)
