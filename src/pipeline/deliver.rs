@@ -16,7 +16,7 @@ use crate::exit::Exit;
 use crate::http::classify::{classify, may_be_at_work};
 use crate::http::limit::Permit;
 use crate::http::message::Request;
-use crate::lead::{Event, LeadState, Prepared};
+use crate::lead::{Event, LeadState};
 use crate::store::{CallRecord, Leased, Pause, QuotaCharge, Step, StepOutcome};
 
 /// A request is written only if the lease outlasts its time-out by this much: room for the outcome to be recorded.

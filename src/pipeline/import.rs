@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::normalise::normalise;
-use super::source::csv::{CsvError, CsvRow, CsvSource, RejectSource, write_rejects};
+use super::source::csv::{CsvError, CsvRow, CsvSource, RejectSource, RejectsError, write_rejects};
 use crate::clock::Clock;
 use crate::config::{CsvSettings, NormaliseSettings};
 use crate::lead::Origin;
@@ -34,6 +34,9 @@ pub enum ImportError {
     /// The file can't be used.
     #[error(transparent)]
     Csv(#[from] CsvError),
+    /// A bug: the task that reads the file ended.
+    #[error("reading {file} ended unexpectedly")]
+    ReaderDied { file: String },
     /// The database can't be used; rows loaded before stay.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -94,7 +97,7 @@ pub async fn load(
         }
         // The reader notices that nobody listens any more.
         drop(inbox);
-        let (rows, source) = reading.await.map_err(|panic| CsvError::reader_died(&name, &panic))??;
+        let (rows, source) = reading.await.map_err(|_| ImportError::ReaderDied { file: name.clone() })??;
         loaded.rows += rows;
         reject_sources.push((name, source));
         if loaded.interrupted {
@@ -134,7 +137,7 @@ fn read(
         }
     }
     let _ = batches.blocking_send(batch);
-    Ok((rows, file.source.into_reject_source()))
+    Ok((rows, file.source.reject_source()))
 }
 
 /// Writes `<file>.rejected.csv` beside each file that has rejected rows, from what the database says now.
@@ -145,13 +148,13 @@ pub async fn write_rejected(
     store: &dyn Store,
     run: RunId,
     sources: Vec<(String, RejectSource)>,
-) -> Result<Vec<(String, std::io::Result<Option<PathBuf>>)>, StoreError> {
+) -> Result<Vec<(String, Result<Option<PathBuf>, RejectsError>)>, StoreError> {
     const PAGE: u32 = 1_000;
     let mut results = Vec::with_capacity(sources.len());
     for (name, source) in sources {
         let (rows, mut inbox) = mpsc::channel::<(u64, String)>(PAGE as usize);
         let writing = tokio::task::spawn_blocking(move || {
-            write_rejects(&source, std::iter::from_fn(|| inbox.blocking_recv()))
+            write_rejects(source, std::iter::from_fn(|| inbox.blocking_recv()))
         });
         let mut after = 0;
         'pages: loop {
@@ -165,8 +168,9 @@ pub async fn write_rejected(
             }
         }
         drop(rows);
-        let written = writing.await.unwrap_or_else(|panic| Err(std::io::Error::other(panic.to_string())));
-        results.push((name, written));
+        if let Ok(written) = writing.await {
+            results.push((name, written));
+        }
     }
     Ok(results)
 }

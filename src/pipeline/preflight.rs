@@ -18,7 +18,7 @@ impl Halt {
         Self {
             account: account.to_owned(),
             reason: error.to_string(),
-            remedy: error.remedy(),
+            remedy: error.remedy().map(str::to_owned),
             exit: error.exit(),
         }
     }

@@ -9,7 +9,7 @@ use super::lane::Lane;
 use super::normalise::normalise;
 use super::record::{Judgement, Next};
 use crate::config::{JobChanged, Prefer};
-use crate::lead::merge::{job_changed, merge};
+use crate::lead::merge::{Precedence, job_changed, merge};
 use crate::lead::{Event, Lead, LeadState, LookUp, Prepared};
 use crate::store::{Fingerprint, Leased, Preparation, Step, StepOutcome};
 
@@ -120,9 +120,12 @@ async fn look_up(lane: &Lane, candidates: Vec<Candidate>) -> Vec<(Candidate, Loo
 }
 
 fn merged(lane: &Lane, it: Candidate, answer: LookUp, note: Option<String>) -> (Leased, Fingerprint, Prepared, bool) {
-    let prefer_ours = lane.shared.lookup.as_ref().is_none_or(|lookup| lookup.prefer == Prefer::Source);
+    let precedence = match lane.shared.lookup.as_ref().map(|lookup| lookup.prefer) {
+        Some(Prefer::Enriched) => Precedence::Enriched,
+        Some(Prefer::Source) | None => Precedence::Source,
+    };
     let changed = answer.person().is_some_and(|person| job_changed(&it.lead, person));
-    let (lead, merge_notes) = merge(it.lead, &answer, prefer_ours);
+    let (lead, merge_notes) = merge(&it.lead, &answer, precedence);
     let mut notes = it.notes;
     notes.extend(merge_notes);
     notes.extend(note);

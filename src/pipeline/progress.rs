@@ -100,8 +100,6 @@ pub struct Summary {
     /// signal), so that another run is needed. The others wait only for their own time or for tomorrow's quota.
     pub deferred_waiting: i64,
     pub next_due: Option<Timestamp>,
-    /// Of those waiting: put off by us because something failed or was busy, so the run ends with code 4.
-    pub deferred: i64,
     /// Leads that another worker took over.
     pub taken_over: i64,
     /// The most frequent reasons of leads that were not delivered: state, reason, how many.

@@ -76,7 +76,7 @@ pub async fn run(
         helpers.spawn(stop_after(limit, stop.clone(), over.clone()));
     }
 
-    let lookup = look_ups(site, &account, &stop);
+    let lookup = look_ups(site, run, &account, &stop);
     let shared = Arc::new(Shared {
         run,
         store: Arc::clone(&site.store),
@@ -114,7 +114,7 @@ pub async fn run(
         took: started.elapsed(),
         counts,
         waiting: closing.waiting,
-        deferred: closing.deferred,
+        deferred_waiting: closing.deferred,
         next_due,
         taken_over: closing.taken_over,
         causes: closing.causes,
@@ -164,7 +164,7 @@ async fn work(shared: &Arc<Shared>, lanes: Vec<Arc<Lane>>) -> Result<()> {
 fn lanes(site: &Site, shared: &Arc<Shared>, waiting: &[Waiting]) -> Vec<Arc<Lane>> {
     let now = site.clock.now();
     let soon = now.plus(site.settings.run.wait);
-    let default = site.settings.default_destination();
+    let default = site.settings.default_destination().map(|(name, _)| name);
     let mut lanes = Vec::new();
     for it in waiting {
         let Some(name) = it.destination.as_deref().or(default) else {
@@ -180,7 +180,7 @@ fn lanes(site: &Site, shared: &Arc<Shared>, waiting: &[Waiting]) -> Vec<Arc<Lane
             shared.account.notice(format!("{} leads wait for `{name}`, a destination that is not configured", it.due));
             continue;
         }
-        match site.destination(name) {
+        match site.destination(name, shared.run) {
             Ok((destination, channel)) => {
                 let is_default = default == Some(name);
                 lanes.push(Arc::new(Lane::new(Arc::clone(shared), name.to_owned(), is_default, destination, channel)));
@@ -196,10 +196,10 @@ fn lanes(site: &Site, shared: &Arc<Shared>, waiting: &[Waiting]) -> Vec<Arc<Lane
     lanes
 }
 
-fn look_ups(site: &Site, account: &Account, stop: &CancellationToken) -> Option<LookUps> {
+fn look_ups(site: &Site, run: RunId, account: &Account, stop: &CancellationToken) -> Option<LookUps> {
     let settings = site.settings.enrich.as_ref()?;
-    match site.enricher() {
-        Ok((enricher, channel)) => Some(LookUps::new(enricher, channel, settings)),
+    match site.enricher(run) {
+        Ok(built) => built.map(|(enricher, channel)| LookUps::new(enricher, channel, settings)),
         Err(error) => {
             // Going on without it would send leads that were meant to be looked up first.
             account.halt(Halt { account: "enrich".to_owned(), reason: error.to_string(), remedy: None, exit: Exit::Usage });

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use url::Url;
 
-use crate::auth::{Account, Auth, AuthError, Fingerprinter, Grant, KeyFile, Keyring, SealError, SessionLogin, Tokens};
+use crate::auth::seal::{KeyFile, Keyring, SealError};
+use crate::auth::{Account, Auth, AuthError, Fingerprinter, Grant, SessionLogin, Tokens};
 use crate::clock::{AdjustedClock, Clock, SystemClock};
 use crate::config::{EnrichKind, DestinationKind, Settings};
 use crate::connectors::channel::Channel;
@@ -112,7 +113,7 @@ async fn keyring(settings: &Settings, store: &dyn Store) -> Result<Keyring, Site
     if created {
         tracing::warn!(
             "security.encryption_key is not set: made a key in {}; keep it with the database's backups",
-            PathBuf::from(path).display()
+            path.display()
         );
     }
     Ok(keyring)
