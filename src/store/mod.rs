@@ -8,6 +8,16 @@
 //! Time comes in as an argument. No method sleeps or retries; a broken connection is an error that says so
 //! ([`StoreError::is_unavailable`]).
 
+mod bulk;
+mod error;
+mod open;
+mod plan;
+mod postgres;
+mod refresh;
+mod rows;
+mod schema;
+mod sql;
+mod sqlite;
 mod types;
 
 use std::time::Duration;
@@ -16,6 +26,7 @@ use async_trait::async_trait;
 
 use crate::clock::Timestamp;
 use crate::lead::LeadId;
+pub use open::{open, open_ready};
 pub use types::*;
 
 /// What went wrong with the database.

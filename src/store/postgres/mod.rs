@@ -1,0 +1,169 @@
+//! Postgres: several workers on several machines share one queue.
+//!
+//! Nothing depends on the session: settings are made with `SET LOCAL` in the same round trip as `BEGIN`, locks end with
+//! their transaction, and statements are not kept by name. So it works behind a pooler in transaction mode.
+
+mod address;
+#[path = "../ops/commit.rs"]
+mod commit;
+#[path = "../ops/ledger.rs"]
+mod ledger;
+#[path = "../ops/queue.rs"]
+mod queue;
+#[path = "../ops/vault.rs"]
+mod vault;
+#[path = "../ops/version.rs"]
+mod version;
+
+use async_trait::async_trait;
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgPool};
+
+use super::error::failed;
+use super::schema;
+use super::{BUSY_TIMEOUT, Result, SchemaStatus, Store, StoreError};
+use crate::clock::Timestamp;
+
+/// The driver.
+pub(super) type Db = sqlx::Postgres;
+type Tx = sqlx::Transaction<'static, Db>;
+
+mod sql {
+    crate::store::sql::statements!("postgres");
+    pub(super) const SERVER_TIME: &str = include_str!("../sql/server_time.postgres.sql");
+}
+
+/// Connections at most. The writer task, the leaser, the heartbeat and the token refresh work at the same time.
+const CONNECTIONS: u32 = 5;
+
+/// No statement of ours takes that long; one that does is stuck.
+const STATEMENT_TIMEOUT_MS: u32 = 60_000;
+
+/// A worker that froze in a transaction must not keep its locks for ever.
+const IDLE_TIMEOUT_MS: u32 = 60_000;
+
+/// The advisory lock under which migrations run: `leadsync` in ASCII.
+const MIGRATION_LOCK: i64 = 0x6c65_6164_7379_6e63;
+
+/// An open Postgres database.
+#[derive(Debug)]
+pub(super) struct Handle {
+    pool: PgPool,
+    /// Quoted.
+    schema: String,
+    schema_name: String,
+    location: String,
+}
+
+impl Handle {
+    /// Connects to `postgres://…`; the tables are in `schema`.
+    pub(super) async fn open(url: &str, schema: &str) -> Result<Self> {
+        if schema.is_empty() || schema.contains('\0') {
+            return Err(StoreError::BadUrl { what: "`database.schema` must name a schema, e.g. `public`".to_owned() });
+        }
+        let (options, location) = address::parse(url)?;
+        let options = options
+            .application_name("leadsync")
+            // Poolers refuse what they don't know at start-up.
+            .extra_float_digits(None)
+            .disable_statement_logging();
+        first_connection(&options, &location).await?;
+        let pool =
+            PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(BUSY_TIMEOUT).connect_lazy_with(options);
+        let quoted = format!("\"{}\"", schema.replace('"', "\"\""));
+        Ok(Self { pool, schema: quoted, schema_name: schema.to_owned(), location })
+    }
+
+    async fn begin(&self, doing: &'static str) -> Result<Tx> {
+        self.begin_as("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", doing).await
+    }
+
+    /// One snapshot for all that is read.
+    async fn begin_read(&self, doing: &'static str) -> Result<Tx> {
+        self.begin_as("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", doing).await
+    }
+
+    async fn begin_as(&self, begin: &'static str, doing: &'static str) -> Result<Tx> {
+        let Self { schema, .. } = self;
+        let lock_ms = BUSY_TIMEOUT.as_millis();
+        // The schema's name is quoted; everything else is ours.
+        let text = AssertSqlSafe(format!(
+            "{begin}; SET LOCAL search_path = {schema}; SET LOCAL synchronous_commit = on; \
+             SET LOCAL statement_timeout = {STATEMENT_TIMEOUT_MS}; SET LOCAL lock_timeout = {lock_ms}; \
+             SET LOCAL idle_in_transaction_session_timeout = {IDLE_TIMEOUT_MS}"
+        ));
+        self.pool.begin_with(text).await.map_err(failed(doing))
+    }
+}
+
+/// Connects once, to say clearly what is wrong instead of trying again until a timeout.
+async fn first_connection(options: &PgConnectOptions, location: &str) -> Result<()> {
+    let error = match tokio::time::timeout(BUSY_TIMEOUT, options.connect()).await {
+        Ok(Ok(connection)) => return connection.close().await.map_err(failed("open")),
+        Ok(Err(error)) => error,
+        Err(_) => return Err(StoreError::Unavailable { what: format!("{location} does not answer") }),
+    };
+    let code = error.as_database_error().and_then(|said| said.code()).unwrap_or_default().into_owned();
+    let bad = |what: &str| StoreError::BadUrl { what: format!("{location}: {what}") };
+    Err(match (&*code, error) {
+        ("3D000", _) => bad("there is no such database; create it first"),
+        ("28P01", _) => bad("the server refused the password"),
+        ("28000", _) => bad("the server refused the login; check the user and the server's pg_hba.conf"),
+        ("42501", _) => bad("the user may not connect to this database"),
+        (_, sqlx::Error::Io(source)) => StoreError::Unavailable { what: format!("{location}: {}", source.kind()) },
+        (_, sqlx::Error::Tls(_)) => bad("the TLS connection could not be made; check `sslmode` and the certificates"),
+        (_, sqlx::Error::Configuration(_)) => bad("its parameters can't be used; check certificates and `sslmode`"),
+        (_, error) => failed("open")(error),
+    })
+}
+
+fn migrator() -> Migrator {
+    schema::ours(sqlx::migrate!("migrations/postgres"))
+}
+
+#[async_trait]
+impl Store for Handle {
+    async fn migrate(&self) -> Result<SchemaStatus> {
+        let err = failed("migrate");
+        let mut tx = self.begin("migrate").await?;
+        // Waiting for another process's migration may take as long as that takes.
+        sqlx::raw_sql("SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0")
+            .execute(&mut *tx)
+            .await
+            .map_err(&err)?;
+        sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(MIGRATION_LOCK).execute(&mut *tx).await.map_err(&err)?;
+        let exists: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = $1)")
+            .bind(self.schema_name.clone())
+            .fetch_one(&mut *tx)
+            .await
+            .map_err(&err)?;
+        // Asked first: `IF NOT EXISTS` wants the right to create schemas even where there is nothing to create.
+        if !exists {
+            let create = AssertSqlSafe(format!("CREATE SCHEMA {}", self.schema));
+            sqlx::raw_sql(create).execute(&mut *tx).await.map_err(&err)?;
+        }
+        let status = version::migrate(&mut tx, &migrator()).await?;
+        tx.commit().await.map_err(&err)?;
+        Ok(status)
+    }
+
+    async fn schema_status(&self) -> Result<SchemaStatus> {
+        let mut tx = self.begin_read("schema_status").await?;
+        version::status(&mut tx, &migrator()).await
+    }
+
+    async fn server_time(&self) -> Result<Option<Timestamp>> {
+        let mut tx = self.begin_read("server_time").await?;
+        let ms: i64 = sqlx::query_scalar(sql::SERVER_TIME).fetch_one(&mut *tx).await.map_err(failed("server_time"))?;
+        Ok(Some(Timestamp::from_ms(ms)))
+    }
+
+    fn location(&self) -> String {
+        self.location.clone()
+    }
+
+    async fn close(&self) {
+        self.pool.close().await;
+    }
+}

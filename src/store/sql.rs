@@ -1,0 +1,74 @@
+//! The statements: static text in `sql/`, where adjacent names make drift visible. `x.sqlite.sql` stands beside
+//! `x.postgres.sql`; a plain `x.sql` serves both.
+
+/// Defines a constant for each statement, for the database named.
+macro_rules! statements {
+    ($db:literal) => {
+        $crate::store::sql::statements! { $db;
+            own: {
+                BY_EMAIL = "by_email",
+                CACHED = "cached",
+                CHANGE = "change",
+                CLAIM = "claim",
+                CLAIM_HOLDERS = "claim_holders",
+                CLAIMED = "claimed",
+                CLAIMS_OF = "claims_of",
+                DUPLICATES = "duplicates",
+                ENQUEUE = "enqueue",
+                HELD = "held",
+                LEADS = "leads",
+                LEADS_BY_ID = "leads_by_id",
+                LEASE = "lease",
+                LOCK = "lock",
+                LOG_CALLS = "log_calls",
+                MATCHING = "matching",
+                MATCHING_BY_ID = "matching_by_id",
+                PICK = "pick",
+                PICK_IMPORTED = "pick_imported",
+                QUOTA_LOCK = "quota_lock",
+                QUOTA_OPEN = "quota_open",
+                QUOTA_SET = "quota_set",
+                RECLAIM = "reclaim",
+                REFRESH_LOCK = "refresh_lock",
+                REINSTATED_BY = "reinstated_by",
+                REMEMBER = "remember",
+                RENEW = "renew",
+                REPOINT = "repoint",
+                STANDING = "standing",
+                UNCLAIM = "unclaim",
+                WAITING = "waiting",
+                WAITING_IMPORTED = "waiting_imported",
+            }
+            shared: {
+                ABANDON_REFRESH = "abandon_refresh",
+                BEGIN_RUN = "begin_run",
+                CALLS_OF = "calls_of",
+                COUNT_RUN = "count_run",
+                FINISH_RUN = "finish_run",
+                KEEP_SEALED_KEY = "keep_sealed_key",
+                LIFT_PAUSE = "lift_pause",
+                MARK_NEEDS_LOGIN = "mark_needs_login",
+                PAUSE = "pause",
+                PAUSES = "pauses",
+                QUOTA_USED = "quota_used",
+                REFRESH_BEGIN = "refresh_begin",
+                REFRESH_OPEN = "refresh_open",
+                REJECTED_ROWS = "rejected_rows",
+                REPLACE_TOKEN = "replace_token",
+                RUN = "run",
+                RUNS = "runs",
+                SCHEMA_VERSION = "schema_version",
+                SEALED_KEY = "sealed_key",
+                STATE_COUNTS = "state_counts",
+                TOKEN = "token",
+                TOKENS = "tokens",
+            }
+        }
+    };
+    ($db:literal; own: { $($own:ident = $own_file:literal,)* } shared: { $($shared:ident = $shared_file:literal,)* }) => {
+        $(pub(super) const $own: &str = include_str!(concat!("../sql/", $own_file, ".", $db, ".sql"));)*
+        $(pub(super) const $shared: &str = include_str!(concat!("../sql/", $shared_file, ".sql"));)*
+    };
+}
+
+pub(super) use statements;

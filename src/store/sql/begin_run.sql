@@ -1,0 +1,4 @@
+-- begin_run
+INSERT INTO runs (command, started_at_ms)
+VALUES ($1, $2)
+RETURNING id

@@ -1,0 +1,17 @@
+-- leads_by_id
+SELECT
+    id, destination, state, reason, remote_id, attempts, deferrals, probes, enriched, email, first_name,
+    last_name, phone, company, job_title, linkedin, source, context, note, custom_fields, external_id,
+    prepared, source_file, source_row, duplicate_of, run_id, lookup_call_id, not_before_ms, sent_at_ms,
+    lease_expires_ms, created_at_ms, updated_at_ms, finished_at_ms
+FROM leads
+WHERE id > $1
+  AND ($3 IS NULL OR state IN (SELECT value FROM json_each($3)))
+  AND ($4 IS NULL OR destination = $4)
+  AND ($5 IS NULL OR run_id = $5)
+  AND ($6 IS NULL OR import_run_id = $6)
+  AND ($7 IS NULL OR COALESCE(updated_at_ms, 0) >= $7)
+  AND ($8 IS NULL OR instr(lower(reason), lower($8)) > 0)
+  AND id IN (SELECT value FROM json_each($9))
+ORDER BY id
+LIMIT $2

@@ -1,0 +1,2 @@
+-- lift_pause
+DELETE FROM pauses WHERE account = $1

@@ -1,0 +1,2 @@
+-- quota_used
+SELECT used FROM quotas WHERE account = $1 AND utc_day = $2

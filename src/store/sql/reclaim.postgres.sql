@@ -1,0 +1,6 @@
+-- reclaim
+INSERT INTO claims (destination, fingerprint, lead_id)
+SELECT c.destination, c.fingerprint, c.lead
+FROM json_to_recordset($1::json) AS c (destination text, fingerprint text, lead bigint)
+WHERE true
+ON CONFLICT (destination, fingerprint) DO UPDATE SET lead_id = excluded.lead_id

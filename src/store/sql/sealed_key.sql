@@ -1,0 +1,2 @@
+-- sealed_key
+SELECT sealed FROM sealed_keys WHERE name = $1

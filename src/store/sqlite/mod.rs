@@ -1,0 +1,138 @@
+//! SQLite: one machine, one file. WAL with `synchronous=FULL`, so that what is committed survives a power cut; one
+//! connection writes, a few read. Every write begins with `BEGIN IMMEDIATE`: it waits its turn at the start instead of
+//! failing in the middle.
+
+#[path = "../ops/commit.rs"]
+mod commit;
+#[path = "../ops/ledger.rs"]
+mod ledger;
+mod place;
+#[path = "../ops/queue.rs"]
+mod queue;
+#[path = "../ops/vault.rs"]
+mod vault;
+#[path = "../ops/version.rs"]
+mod version;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use async_trait::async_trait;
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection, SqlitePool};
+
+use super::error::{failed, sqlite_code};
+use super::schema;
+use super::{BUSY_TIMEOUT, Result, SchemaStatus, Store, StoreError};
+use crate::clock::Timestamp;
+
+/// The driver.
+pub(super) type Db = sqlx::Sqlite;
+type Tx = sqlx::Transaction<'static, Db>;
+
+mod sql {
+    crate::store::sql::statements!("sqlite");
+}
+
+/// Connections that only read, besides the one that writes.
+const READERS: u32 = 4;
+
+/// An open SQLite database.
+#[derive(Debug)]
+pub(super) struct Handle {
+    writer: SqlitePool,
+    readers: SqlitePool,
+    path: PathBuf,
+}
+
+impl Handle {
+    /// Opens the file behind `sqlite://…`, creating it (readable by its owner only) if it is missing.
+    pub(super) async fn open(url: &str) -> Result<Self> {
+        let path = place::path(url)?;
+        place::prepare(&path)?;
+        let options = SqliteConnectOptions::new()
+            .filename(&path)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(BUSY_TIMEOUT)
+            .disable_statement_logging();
+        first_connection(&options, &path).await?;
+        let pool = |max| {
+            SqlitePoolOptions::new()
+                .max_connections(max)
+                .acquire_timeout(BUSY_TIMEOUT * 2)
+                .idle_timeout(None)
+                .max_lifetime(None)
+                .test_before_acquire(false)
+        };
+        let writer = pool(1).connect_lazy_with(options.clone());
+        let readers = pool(READERS).connect_lazy_with(options.pragma("query_only", "on"));
+        Ok(Self { writer, readers, path })
+    }
+
+    async fn begin(&self, doing: &'static str) -> Result<Tx> {
+        self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed(doing))
+    }
+
+    async fn begin_read(&self, doing: &'static str) -> Result<Tx> {
+        self.readers.begin().await.map_err(failed(doing))
+    }
+}
+
+/// Connects once, to say clearly what is wrong, and to switch the file to WAL. That switch needs the file for a moment,
+/// and SQLite doesn't wait for it as it does for locks.
+async fn first_connection(options: &SqliteConnectOptions, path: &std::path::Path) -> Result<()> {
+    let started = Instant::now();
+    loop {
+        let error = match options.connect().await {
+            Ok(connection) => return connection.close().await.map_err(failed("open")),
+            Err(error) => error,
+        };
+        let code = error.as_database_error().and_then(|said| said.code()).map_or(0, |code| sqlite_code(&code));
+        let bad = |what: &str| Err(StoreError::BadUrl { what: format!("`{}` {what}", path.display()) });
+        match code {
+            5 | 6 if started.elapsed() < BUSY_TIMEOUT => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
+            8 => return bad("can't be written to; make it and its directory writable"),
+            14 => return bad("can't be opened; its directory must be writable"),
+            26 => return bad("is a file, but no SQLite database; name another one"),
+            _ => return Err(failed("open")(error)),
+        }
+    }
+}
+
+fn migrator() -> Migrator {
+    schema::ours(sqlx::migrate!("migrations/sqlite"))
+}
+
+#[async_trait]
+impl Store for Handle {
+    async fn migrate(&self) -> Result<SchemaStatus> {
+        let err = failed("migrate");
+        // The write lock makes two processes take turns; all pending migrations are one transaction.
+        let mut tx = self.begin("migrate").await?;
+        let status = version::migrate(&mut tx, &migrator()).await?;
+        tx.commit().await.map_err(&err)?;
+        Ok(status)
+    }
+
+    async fn schema_status(&self) -> Result<SchemaStatus> {
+        let mut tx = self.begin_read("schema_status").await?;
+        version::status(&mut tx, &migrator()).await
+    }
+
+    async fn server_time(&self) -> Result<Option<Timestamp>> {
+        Ok(None)
+    }
+
+    fn location(&self) -> String {
+        format!("sqlite://{}", self.path.display())
+    }
+
+    async fn close(&self) {
+        self.readers.close().await;
+        // The last connection to close folds the log in.
+        self.writer.close().await;
+    }
+}

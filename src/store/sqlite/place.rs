@@ -1,0 +1,77 @@
+//! Where a SQLite database lies, and whether it can.
+
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use crate::store::{Result, StoreError};
+
+fn bad(what: String) -> StoreError {
+    StoreError::BadUrl { what }
+}
+
+/// The path in `sqlite://path` (`sqlite:path` is understood too).
+pub(super) fn path(url: &str) -> Result<PathBuf> {
+    let rest = url.strip_prefix("sqlite:").unwrap_or(url);
+    let rest = rest.strip_prefix("//").unwrap_or(rest);
+    let (path, parameters) = rest.split_once('?').unwrap_or((rest, ""));
+    // Other tools need these to create a file; we create it anyway.
+    if !matches!(parameters, "" | "mode=rwc" | "mode=rw") {
+        return Err(bad(format!("`sqlite://` takes a path and no parameters, found `?{parameters}`; remove them")));
+    }
+    match path {
+        "" => Err(bad("`sqlite://` is followed by no path; write e.g. `sqlite://leadsync.db`".to_owned())),
+        ":memory:" => Err(bad(
+            "a database in memory would forget every lead; name a file, e.g. `sqlite://leadsync.db`".to_owned(),
+        )),
+        path => Ok(PathBuf::from(path)),
+    }
+}
+
+/// Creates the file if it is missing, so that only its owner can read it.
+pub(super) fn prepare(path: &Path) -> Result<()> {
+    let shown = path.display();
+    if path.is_dir() {
+        return Err(bad(format!("`{shown}` is a directory; name a file in it, e.g. `sqlite://{shown}/leadsync.db`")));
+    }
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            Err(bad(format!("`{shown}` can't be created, since its directory does not exist; create that first")))
+        }
+        Err(error) => Err(bad(format!("`{shown}` can't be created: {}", error.kind()))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_name_relative_and_absolute_paths() {
+        assert_eq!(path("sqlite://leadsync.db").unwrap(), Path::new("leadsync.db"));
+        assert_eq!(path("sqlite:///var/lib/a b.db").unwrap(), Path::new("/var/lib/a b.db"));
+        assert_eq!(path("sqlite:x.db?mode=rwc").unwrap(), Path::new("x.db"));
+    }
+
+    #[test]
+    fn addresses_without_a_file_are_refused() {
+        for url in ["sqlite://", "sqlite://:memory:", "sqlite://x.db?cache=shared"] {
+            assert!(matches!(path(url), Err(StoreError::BadUrl { .. })), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_directory_is_no_database() {
+        let dir = tempfile::tempdir().unwrap();
+        let said = prepare(dir.path()).unwrap_err().to_string();
+        assert!(said.contains("is a directory"), "{said}");
+        let said = prepare(&dir.path().join("no/such.db")).unwrap_err().to_string();
+        assert!(said.contains("does not exist"), "{said}");
+    }
+}
