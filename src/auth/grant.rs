@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::time::Duration;
 
 use base64::Engine;
@@ -27,8 +28,8 @@ const LIFETIME_DOUBTFUL: Duration = Duration::from_secs(5 * 60);
 /// Longest lifetime believed.
 const LIFETIME_MAX: Duration = Duration::from_secs(30 * 86_400);
 
-/// How tokens are obtained.
-#[derive(Clone, Debug)]
+/// How tokens are obtained. `Debug` shows where, not who: a user name may be an e-mail address.
+#[derive(Clone)]
 pub enum Grant {
     /// OAuth 2.0 client credentials, the client in a Basic header, as AWS Cognito takes it (7targets). Source: RFC 6749,
     /// 4.4; <https://docs.aws.amazon.com/cognito/latest/developerguide/token-endpoint.html>.
@@ -42,7 +43,7 @@ pub enum Grant {
 }
 
 /// Who logs in at Live Data.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum SessionLogin {
     /// A service account.
     ServiceAccount { client_id: String, client_secret: Secret },
@@ -59,6 +60,12 @@ pub struct IssuedToken {
     pub expires_at: Timestamp,
     /// It seemed to have expired on arrival: one of the clocks is wrong.
     pub doubtful: bool,
+}
+
+impl fmt::Debug for Grant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Grant({})", self.place())
+    }
 }
 
 impl Grant {

@@ -4,6 +4,8 @@
 //! What holds after a crash: a token is used only after it is stored, and at most one worker refreshes an account at a
 //! time; a worker that dies in between leaves a lease that lapses.
 
+#[cfg(test)]
+pub(crate) mod fake;
 mod fingerprint;
 pub mod grant;
 pub mod seal;
@@ -151,5 +153,51 @@ impl AuthError {
 impl From<StoreError> for AuthError {
     fn from(error: StoreError) -> Self {
         Self::Store(Arc::new(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grant(token_url: &str, client_id: &str, secret: &str, scope: Option<&str>) -> Auth {
+        Auth::Grant(Grant::ClientCredentialsBasic {
+            token_url: token_url.parse().unwrap(),
+            client_id: client_id.into(),
+            client_secret: Secret::new(secret),
+            scope: scope.map(Into::into),
+        })
+    }
+
+    fn key(name: &str, api: &str, auth: Auth) -> String {
+        Account::new(name, &api.parse().unwrap(), auth).key().to_owned()
+    }
+
+    #[test]
+    fn an_account_is_who_logs_in_where() {
+        let api = "https://api.example.com";
+        let base = key("crm", api, grant("https://login.example.com/token", "id", "s1", Some("leads")));
+        assert!(base.starts_with("crm-") && base.len() == 20, "{base}");
+        for other in [
+            grant("https://login.sandbox.example.com/token", "id", "s1", Some("leads")),
+            grant("https://login.example.com/token", "other", "s1", Some("leads")),
+            grant("https://login.example.com/token", "id", "s1", Some("other")),
+            grant("https://login.example.com/token", "id", "s1", None),
+            // Not the same parts, only the same text in a row.
+            grant("https://login.example.com/token", "idleads", "s1", Some("")),
+            Auth::Bearer(Secret::new("id")),
+            Auth::None,
+        ] {
+            assert_ne!(key("crm", api, other), base);
+        }
+        assert_ne!(key("other", api, grant("https://login.example.com/token", "id", "s1", Some("leads"))), base);
+        // A new secret for the same client goes on with its quota.
+        assert_eq!(key("crm", api, grant("https://login.example.com/token", "id", "s2", Some("leads"))), base);
+    }
+
+    #[test]
+    fn an_api_key_belongs_to_the_address_it_is_for() {
+        let with = |api| key("enrich", api, Auth::Bearer(Secret::new("k")));
+        assert_ne!(with("https://api.example.com"), with("http://127.0.0.1:8080"));
     }
 }

@@ -42,6 +42,8 @@ fn by_status(asked: Asked, reply: &Reply, now: Timestamp) -> Verdict {
             reason: said(),
             remedy: "the proxy wants a user name and password: set them in HTTPS_PROXY".into(),
         },
+        // Also what a web form answers after it has done its work.
+        StatusCode::FOUND | StatusCode::SEE_OTHER if asked == Asked::Create => Verdict::Unknown { why: said() },
         status if status.is_redirection() => Verdict::AccountWrong {
             reason: said(),
             remedy:

@@ -115,12 +115,12 @@ impl Limiter {
     }
 }
 
-/// Longest pause that is waited for in one piece: a year, so that `Instant`s can't overflow.
+/// Longest window and longest pause: a year, so that no `Instant` overflows.
 const FAR: Duration = Duration::from_secs(365 * 86_400);
 
 impl Limits {
     fn of(rate: &Rate) -> Self {
-        let per = rate.per.max(Duration::from_millis(1));
+        let per = rate.per.clamp(Duration::from_millis(1), FAR);
         let count = NonZeroU32::new(rate.count).unwrap_or(NonZeroU32::MIN);
         let window = per + (per * MARGIN_PERCENT / 100).min(MARGIN_MAX);
         let interval = (window / count.get()).max(Duration::from_nanos(1));

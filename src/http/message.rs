@@ -9,7 +9,7 @@ use url::Url;
 
 /// A request before authorisation: [`crate::connectors::channel::Channel`] adds the token.
 ///
-/// `Debug` shows method and address without query; headers and body may hold secrets and personal data.
+/// `Debug` shows method and address without query and user; headers and body may hold secrets and personal data.
 #[derive(Clone)]
 pub struct Request {
     pub method: Method,
@@ -41,6 +41,9 @@ impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut url = self.url.clone();
         url.set_query(None);
+        // Fails only for addresses that can't have them.
+        let _ = url.set_username("");
+        let _ = url.set_password(None);
         write!(f, "{} {url}", self.method)
     }
 }

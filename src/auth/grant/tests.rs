@@ -1,1 +1,156 @@
+use http::{HeaderMap, HeaderName};
 
+use super::*;
+use crate::exit::Exit;
+
+const ASKED_AT: Timestamp = Timestamp::from_ms(1_795_325_459_000); // 2026-11-22T05:30:59Z
+
+fn cognito() -> Grant {
+    Grant::ClientCredentialsBasic {
+        token_url: "https://user:pw@login.example.com/oauth2/token?x=y".parse().unwrap(),
+        client_id: "client".into(),
+        client_secret: Secret::new("se/cret\n"),
+        scope: Some("leads/post".into()),
+    }
+}
+
+fn session(login: SessionLogin) -> Grant {
+    Grant::LiveDataSession { session_url: "https://id.example.com/session".parse().unwrap(), login }
+}
+
+fn reply(status: u16, headers: &[(&'static str, &str)], body: &str) -> Reply {
+    let headers: HeaderMap = headers
+        .iter()
+        .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()))
+        .collect();
+    Reply { status: StatusCode::from_u16(status).unwrap(), headers, body: Bytes::copy_from_slice(body.as_bytes()) }
+}
+
+fn life(headers: &[(&'static str, &str)], body: &str) -> Duration {
+    let token = cognito().read(&reply(200, headers, body), ASKED_AT).unwrap();
+    assert_eq!(token.access.expose(), "abc");
+    ASKED_AT.until(token.expires_at)
+}
+
+#[test]
+fn client_credentials_are_a_basic_header_and_a_form() {
+    let request = cognito().request();
+    assert_eq!(request.method, Method::POST);
+    assert_eq!(request.headers[AUTHORIZATION], "Basic Y2xpZW50OnNlL2NyZXQ=");
+    assert!(request.headers[AUTHORIZATION].is_sensitive());
+    assert_eq!(request.headers[CONTENT_TYPE], "application/x-www-form-urlencoded");
+    assert_eq!(&request.body[..], b"grant_type=client_credentials&scope=leads%2Fpost");
+}
+
+#[test]
+fn a_live_data_service_account_logs_in_with_json() {
+    let login = SessionLogin::ServiceAccount { client_id: "sa_1".into(), client_secret: Secret::new("s") };
+    let request = session(login).request();
+    assert_eq!(request.headers[CONTENT_TYPE], "application/json");
+    let body: Value = serde_json::from_slice(&request.body).unwrap();
+    assert_eq!(body, json!({"grantType": "clientCredentials", "clientId": "sa_1", "clientSecret": "s"}));
+}
+
+#[test]
+fn a_live_data_user_logs_in_with_a_form() {
+    let login = SessionLogin::Password { username: "ann@example.com".into(), password: Secret::new("p&w d") };
+    let request = session(login).request();
+    assert_eq!(&request.body[..], b"username=ann%40example.com&password=p%26w+d");
+}
+
+#[test]
+fn lifetimes_are_read_in_every_form_and_counted_from_before_the_request() {
+    let minutes = |n: u64| Duration::from_secs(n * 60);
+    assert_eq!(life(&[], r#"{"access_token": "abc", "expires_in": 3600, "token_type": "Bearer"}"#), minutes(60));
+    assert_eq!(life(&[], r#"{"access_token": "abc", "expires_in": "3600"}"#), minutes(60));
+    assert_eq!(life(&[], r#"{"access_token": "abc", "expires_in": 3600.0}"#), minutes(60));
+    for at in [
+        "2026-11-22T06:30:59",
+        "2026-11-22T06:30:59.000000",
+        "2026-11-22T06:30:59.000",
+        "2026-11-22T06:30:59Z",
+        "2026-11-22T07:30:59.0+01:00",
+        "2026-11-22 06:30:59",
+    ] {
+        assert_eq!(life(&[], &format!(r#"{{"accessToken": "abc", "expiresAt": "{at}"}}"#)), minutes(60), "{at}");
+        assert_eq!(life(&[], &format!(r#"{{"access_token": "abc", "expires_at": "{at}"}}"#)), minutes(60), "{at}");
+    }
+    for untold in [
+        r#"{"accessToken": "abc"}"#,
+        r#"{"accessToken": "abc", "expiresAt": null}"#,
+        r#"{"accessToken": "abc", "expiresAt": "tomorrow"}"#,
+        r#"{"accessToken": "abc", "expires_in": "long"}"#,
+    ] {
+        assert_eq!(life(&[], untold), minutes(15), "{untold}");
+    }
+    assert_eq!(life(&[], r#"{"access_token": "abc", "expires_in": 1e300}"#), LIFETIME_MAX);
+}
+
+#[test]
+fn a_clock_that_is_wrong_does_not_make_a_new_token_look_old() {
+    // The server's clock is two hours behind ours; its Date says so.
+    let date = ("date", "Sun, 22 Nov 2026 03:30:59 GMT");
+    let body = r#"{"accessToken": "abc", "expiresAt": "2026-11-22T04:30:59"}"#;
+    assert_eq!(life(&[date], body), Duration::from_secs(3600));
+    // Without it, the token is kept for a short while.
+    let token = cognito().read(&reply(200, &[], body), ASKED_AT).unwrap();
+    assert_eq!(ASKED_AT.until(token.expires_at), LIFETIME_DOUBTFUL);
+    assert!(token.doubtful);
+    assert!(
+        cognito().read(&reply(200, &[], r#"{"access_token": "abc", "expires_in": 0}"#), ASKED_AT).unwrap().doubtful
+    );
+}
+
+#[test]
+fn success_without_a_usable_token_is_unreadable() {
+    for body in [
+        "",
+        "{}",
+        "<html>log in</html>",
+        "[]",
+        r#"{"access_token": 7}"#,
+        r#"{"access_token": ""}"#,
+        r#"{"access_token": "a\nb"}"#,
+    ] {
+        let error = cognito().read(&reply(200, &[], body), ASKED_AT).unwrap_err();
+        assert!(matches!(error, AuthError::Unreadable { .. }), "{body}: {error:?}");
+        assert_eq!(error.exit(), Exit::Unavailable);
+    }
+}
+
+#[test]
+fn a_refusal_names_the_place_the_code_and_the_remedy_and_nothing_of_the_body() {
+    let body = r#"{"error": "invalid_client", "error_description": "secret se/cret of ann@example.com is wrong"}"#;
+    let error = cognito().read(&reply(400, &[], body), ASKED_AT).unwrap_err();
+    let expected = "the token request to `https://login.example.com/oauth2/token` was refused (400, `invalid_client`)";
+    assert_eq!(error.to_string(), expected);
+    assert_eq!(error.remedy(), Some("check `client_id` and `client_secret`"));
+    assert_eq!(error.exit(), Exit::Usage);
+
+    let scope = cognito().read(&reply(400, &[], r#"{"error": "invalid_scope"}"#), ASKED_AT).unwrap_err();
+    assert_eq!(scope.remedy(), Some("check `scope`"));
+    let sentence = cognito().read(&reply(401, &[], r#"{"error": "no user ann@example.com"}"#), ASKED_AT).unwrap_err();
+    assert!(sentence.to_string().ends_with("was refused (401)"), "{sentence}");
+    let moved = cognito().read(&reply(302, &[], ""), ASKED_AT).unwrap_err();
+    assert_eq!(moved.remedy(), Some("check `token_url`"));
+    let login = SessionLogin::Password { username: "u".into(), password: Secret::new("p") };
+    let user = session(login).read(&reply(401, &[], ""), ASKED_AT).unwrap_err();
+    assert_eq!(user.remedy(), Some("check `username` and `password`"));
+}
+
+#[test]
+fn an_overloaded_token_service_is_unavailable_and_not_a_wrong_password() {
+    for status in [408, 425, 429, 500, 502, 503] {
+        let error = cognito().read(&reply(status, &[], "<html>"), ASKED_AT).unwrap_err();
+        assert!(matches!(error, AuthError::Unavailable { .. }), "{status}: {error:?}");
+        assert_eq!(error.exit(), Exit::Unavailable);
+    }
+}
+
+#[test]
+fn debug_output_shows_no_secret_and_nobody() {
+    let login = SessionLogin::Password { username: "u".into(), password: Secret::new("topsecret") };
+    let shown = format!("{:?} {:?} {:?}", cognito(), session(login), cognito().request());
+    let once = "Grant(https://login.example.com/oauth2/token) Grant(https://id.example.com/session)";
+    assert_eq!(shown, format!("{once} POST https://login.example.com/oauth2/token"));
+}
