@@ -222,37 +222,13 @@ impl Ledger {
 
     /// What is there, one entry an e-mail, in the order of creation.
     pub fn leads(&self) -> Vec<LedgerLead> {
-        let book = self.lock();
-        let mut place: HashMap<&str, usize> = HashMap::new();
-        let mut leads: Vec<LedgerLead> = Vec::new();
-        for effect in &book.effects {
-            let at = place.get(effect.email.as_str()).copied();
-            match (effect.effect, at) {
-                (EffectKind::Created, None) => {
-                    place.insert(&effect.email, leads.len());
-                    leads.push(LedgerLead {
-                        email: effect.email.clone(),
-                        id: effect.id,
-                        creates: 1,
-                        repeated_creates: 0,
-                        updates: 0,
-                        created_at_ms: effect.at_ms,
-                        body: effect.body.clone(),
-                    });
-                }
-                (EffectKind::Created, Some(at)) => leads[at].creates += 1,
-                (EffectKind::Repeated, Some(at)) => leads[at].repeated_creates += 1,
-                (EffectKind::Updated, Some(at)) => leads[at].updates += 1,
-                (EffectKind::Repeated | EffectKind::Updated, None) | (EffectKind::Reset, _) => {}
-            }
-        }
-        leads
+        by_lead(self.lock().effects.iter())
     }
 
     /// One lead, if it is there; upper and lower case alike.
     pub fn lead(&self, email: &str) -> Option<LedgerLead> {
         let email = email.trim().to_lowercase();
-        self.leads().into_iter().find(|lead| lead.email == email)
+        by_lead(self.lock().effects.iter().filter(|effect| effect.email == email)).pop()
     }
 
     /// The newest requests, oldest first.
@@ -278,6 +254,33 @@ impl Ledger {
         // A panic elsewhere leaves whole entries: each is added by one push.
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn by_lead<'a>(effects: impl Iterator<Item = &'a Effect>) -> Vec<LedgerLead> {
+    let mut place: HashMap<&str, usize> = HashMap::new();
+    let mut leads: Vec<LedgerLead> = Vec::new();
+    for effect in effects {
+        let at = place.get(effect.email.as_str()).copied();
+        match (effect.effect, at) {
+            (EffectKind::Created, None) => {
+                place.insert(&effect.email, leads.len());
+                leads.push(LedgerLead {
+                    email: effect.email.clone(),
+                    id: effect.id,
+                    creates: 1,
+                    repeated_creates: 0,
+                    updates: 0,
+                    created_at_ms: effect.at_ms,
+                    body: effect.body.clone(),
+                });
+            }
+            (EffectKind::Created, Some(at)) => leads[at].creates += 1,
+            (EffectKind::Repeated, Some(at)) => leads[at].repeated_creates += 1,
+            (EffectKind::Updated, Some(at)) => leads[at].updates += 1,
+            (EffectKind::Repeated | EffectKind::Updated, None) | (EffectKind::Reset, _) => {}
+        }
+    }
+    leads
 }
 
 impl Book {

@@ -43,6 +43,7 @@ use tokio_util::sync::CancellationToken;
 pub use faults::{Fault, FaultPlan, FaultPlanError, Rule, Target, When};
 pub use foreground::run_foreground;
 pub use ledger::{Effect, EffectKind, Ledger, LedgerLead, RequestRecord, Totals};
+pub use limits::LimitTotals;
 pub use operation::{Api, Operation};
 pub use options::{Duplicate, LiveDataOptions, RetryAfter, SandboxOptions, SevenTargetsOptions, Timing, UnknownChoice};
 

@@ -9,7 +9,7 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
@@ -252,7 +252,8 @@ async fn connection(stream: TcpStream, state: Arc<State>, stop: CancellationToke
     let _ = stream.set_nodelay(true);
     let cancel = stop.clone();
     let service = service_fn(move |request| Box::pin(answer(Arc::clone(&state), cancel.clone(), request)));
-    let mut connection = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
+    // Without a timer hyper never closes an idle connection: only faults lose replies here.
+    let mut connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
     let ended = tokio::select! {
         ended = &mut connection => ended,
         () = stop.cancelled() => {

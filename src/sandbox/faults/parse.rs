@@ -12,12 +12,13 @@ pub enum FaultPlanError {
     #[error("can't read the fault `{found}`: expected TARGET:KIND=WHEN, for example `create:reset-after=1%`")]
     Form { found: String },
     /// No such call or service.
-    #[error("unknown target `{found}` in `{rule}`{}; expected one of {expected}", nearest(.near))]
+    #[error("unknown target `{found}` in `{rule}`, expected one of {expected}{}", nearest(.near))]
     Target { found: String, rule: String, near: Option<String>, expected: String },
     /// No such kind of fault.
     #[error(
-        "unknown fault `{found}` in `{rule}`{}; expected a status from 400 to 599, a 5xx with `-after`, or one of \
-         {expected}", nearest(.near)
+        "unknown fault `{found}` in `{rule}`, expected a status from 400 to 599, a 5xx with `-after`, or one of \
+         {expected}{}",
+        nearest(.near)
     )]
     Kind { found: String, rule: String, near: Option<String>, expected: String },
     /// A 4xx says that nothing was done.
@@ -32,7 +33,7 @@ pub enum FaultPlanError {
 }
 
 fn nearest(near: &Option<String>) -> String {
-    near.as_ref().map(|word| format!(", did you mean `{word}`?")).unwrap_or_default()
+    near.as_ref().map(|word| format!("; did you mean `{word}`?")).unwrap_or_default()
 }
 
 /// The most similar of `words`, if any is similar at all.

@@ -23,7 +23,11 @@ fn a_plan_is_written_as_it_is_read() {
 
 #[test]
 fn a_misspelt_word_is_answered_with_the_nearest_right_one() {
-    assert!(error("crate:500=1%").contains("unknown target `crate` in `crate:500=1%`, did you mean `create`?"));
+    assert_eq!(
+        error("crate:500=1%"),
+        "unknown target `crate` in `crate:500=1%`, expected one of session, find, token, create, update, assistants, \
+         live_data, seven_targets, *; did you mean `create`?"
+    );
     assert!(error("create:rest-after=1%").contains("did you mean `reset-after`?"));
     assert!(error("create:200=1%").contains("expected a status from 400 to 599"));
     assert!(error("create:429-after=1%").contains("use `429` or a 5xx"));
