@@ -12,7 +12,6 @@ use super::seal::{Keyring, SealError};
 use super::{AuthError, hex};
 use crate::store::{Fingerprint, Vault};
 
-const NAME: &str = "fingerprint";
 const PLACE: &str = "sealed_keys|fingerprint|key";
 
 /// HMAC-SHA-256 under a random key that the database keeps, sealed. The key is made once and never rotated: claims
@@ -27,18 +26,21 @@ impl fmt::Debug for Fingerprinter {
 }
 
 impl Fingerprinter {
+    /// What its key is stored as.
+    pub const NAME: &str = "fingerprint";
+
     /// With the database's key, which is made if there is none.
     ///
     /// # Errors
     /// [`AuthError::Seal`] if the keyring doesn't open it, [`AuthError::Store`] if the database fails.
     pub async fn open(vault: &(impl Vault + ?Sized), keyring: &Keyring) -> Result<Self, AuthError> {
-        let sealed = match vault.sealed_key(NAME).await? {
+        let sealed = match vault.sealed_key(Self::NAME).await? {
             Some(sealed) => sealed,
             None => {
                 let mut key = [0_u8; 32];
                 getrandom::fill(&mut key).map_err(|_| SealError::NoRandomness)?;
                 // Of two processes that make one at the same time, both use the one that was stored first.
-                vault.keep_sealed_key(NAME, &keyring.seal(&key, PLACE)?).await?
+                vault.keep_sealed_key(Self::NAME, &keyring.seal(&key, PLACE)?).await?
             }
         };
         let key = keyring.open(&sealed, PLACE)?;

@@ -6,8 +6,8 @@ use super::args::Global;
 use super::console::Console;
 use super::failure::Failure;
 use crate::clock::{AdjustedClock, Clock, SystemClock, Timestamp};
-use crate::config::Settings;
-use crate::store::{Store, StoreError};
+use crate::config::{self, Settings, Sources};
+use crate::store::{self, Store, StoreError};
 
 /// What was asked for besides the command itself.
 #[derive(Clone, Debug)]
@@ -18,7 +18,7 @@ pub struct Context {
 
 /// An opened database.
 pub struct Opened {
-    pub settings: Settings,
+    pub settings: Arc<Settings>,
     pub store: Arc<dyn Store>,
     /// The database's clock where it has one, so that relative times agree with what workers do.
     pub clock: Arc<dyn Clock>,
@@ -29,6 +29,19 @@ impl Opened {
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
+
+    /// Brings the schema up to date, unless `database.migrate` is off: then insists that it is.
+    ///
+    /// # Errors
+    /// As [`Context::open_current`].
+    pub async fn ready_for_work(&self) -> Result<(), Failure> {
+        if self.settings.database.migrate {
+            self.store.migrate().await?;
+            Ok(())
+        } else {
+            require_current(&*self.store).await
+        }
+    }
 }
 
 impl Context {
@@ -37,7 +50,8 @@ impl Context {
     /// # Errors
     /// [`crate::exit::Exit::Usage`] if it can't be read or is wrong.
     pub fn settings(&self) -> Result<Settings, Failure> {
-        plug::load(&self.global)
+        let database = self.global.database.as_ref().map(|url| url.expose().to_owned());
+        Ok(config::load(&Sources::of_process(self.global.config.clone(), database))?)
     }
 
     /// Opens the database as it is, whatever its schema: for `db`.
@@ -45,13 +59,20 @@ impl Context {
     /// # Errors
     /// If the configuration is wrong or the database can't be reached.
     pub async fn open(&self) -> Result<Opened, Failure> {
-        let settings = self.settings()?;
-        let store = plug::open(&settings).await?;
+        self.open_with(self.settings()?).await
+    }
+
+    /// The same with a configuration of one's own.
+    ///
+    /// # Errors
+    /// As [`Context::open`].
+    pub async fn open_with(&self, settings: Settings) -> Result<Opened, Failure> {
+        let store = store::open(&settings.database).await?;
         let clock: Arc<dyn Clock> = match store.server_time().await? {
             Some(now) => Arc::new(AdjustedClock::starting_at(now)),
             None => Arc::new(SystemClock),
         };
-        Ok(Opened { settings, store, clock })
+        Ok(Opened { settings: Arc::new(settings), store, clock })
     }
 
     /// Opens it for commands that read or decide, which never change the schema.
@@ -70,11 +91,7 @@ impl Context {
     /// As [`Context::open_current`].
     pub async fn open_for_work(&self) -> Result<Opened, Failure> {
         let opened = self.open().await?;
-        if opened.settings.database.migrate {
-            opened.store.migrate().await?;
-        } else {
-            require_current(&*opened.store).await?;
-        }
+        opened.ready_for_work().await?;
         Ok(opened)
     }
 }
@@ -91,21 +108,6 @@ async fn require_current(store: &dyn Store) -> Result<(), Failure> {
         std::cmp::Ordering::Greater => {
             Err(StoreError::SchemaNewer { found: schema.applied, known: schema.known }.into())
         }
-    }
-}
-
-/// The two joints to the rest of leadsync.
-mod plug {
-    use super::{Arc, Failure, Global, Settings, Store};
-
-    /// INTEGRATION: `config::load` with the file and the database's address from `global`.
-    pub fn load(_global: &Global) -> Result<Settings, Failure> {
-        Err(Failure::new(crate::exit::Exit::Bug, anyhow::anyhow!("the configuration can't be loaded by this build")))
-    }
-
-    /// INTEGRATION: `store::open` with `settings.database`.
-    pub async fn open(_settings: &Settings) -> Result<Arc<dyn Store>, Failure> {
-        Err(Failure::new(crate::exit::Exit::Bug, anyhow::anyhow!("the database can't be opened by this build")))
     }
 }
 

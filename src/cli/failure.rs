@@ -4,7 +4,11 @@ use std::fmt::Write as _;
 use std::io;
 
 use super::console::{self, BAD, BOLD, CODE, paint};
+use crate::config::ConfigError;
 use crate::exit::Exit;
+use crate::pipeline::import::ImportError;
+use crate::pipeline::site::SiteError;
+use crate::pipeline::source::csv::CsvError;
 use crate::store::StoreError;
 
 /// A command's result: how it ended, or what ended it.
@@ -42,14 +46,6 @@ impl Failure {
         match self {
             Self::Failed { exit, error, hint: None } => Self::Failed { exit, error, hint: Some(text.into()) },
             other => other,
-        }
-    }
-
-    /// The same as the cause of something larger that could not be done.
-    pub fn context(self, what: impl std::fmt::Display + Send + Sync + 'static) -> Self {
-        match self {
-            Self::Failed { exit, error, hint } => Self::Failed { exit, error: error.context(what), hint },
-            Self::PipeClosed => Self::PipeClosed,
         }
     }
 
@@ -117,6 +113,42 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let (exit, hint) = of_store(&error);
         Self::Failed { exit, error: error.into(), hint: hint.map(str::to_owned) }
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::new(error.exit(), error)
+    }
+}
+
+impl From<CsvError> for Failure {
+    fn from(error: CsvError) -> Self {
+        Self::new(Exit::Usage, error)
+    }
+}
+
+impl From<ImportError> for Failure {
+    fn from(error: ImportError) -> Self {
+        match error {
+            ImportError::Csv(error) => error.into(),
+            ImportError::Store(error) => error.into(),
+            ImportError::ReaderDied { .. } => Self::new(Exit::Bug, error),
+        }
+    }
+}
+
+impl From<SiteError> for Failure {
+    fn from(error: SiteError) -> Self {
+        match error {
+            SiteError::Store(error) => error.into(),
+            SiteError::Auth(error) => {
+                let remedy = error.remedy().map(str::to_owned);
+                let failure = Self::new(error.exit(), error);
+                remedy.into_iter().fold(failure, Self::hint)
+            }
+            SiteError::Seal(_) | SiteError::NoKey | SiteError::Incomplete { .. } => Self::new(Exit::Usage, error),
+        }
     }
 }
 

@@ -4,20 +4,22 @@
 //! Data goes to standard output, everything else to standard error. E-mail addresses appear only in what `explain` and
 //! `results` write to standard output, never in messages or logs.
 
-#![expect(dead_code, reason = "INTEGRATION: remove once pipeline.rs calls work()")]
-
 mod admin;
 mod args;
+mod config;
 mod console;
 mod context;
 mod decide;
+mod demo;
 mod explain;
 mod failure;
 #[cfg(test)]
 mod fake;
-mod pipeline;
+mod import;
 mod progress;
 mod results;
+mod run;
+mod sandbox;
 mod signals;
 mod status;
 mod summary;
@@ -88,11 +90,11 @@ fn execute(cli: Cli) -> Outcome {
 
 async fn dispatch(command: &Command, context: &Context) -> Outcome {
     match command {
-        Command::Demo(args) => pipeline::demo(args, context).await,
-        Command::Import(args) => pipeline::import(args, context).await,
-        Command::Run(args) => pipeline::run(args, context).await,
-        Command::Sandbox(args) => pipeline::sandbox(args, context).await,
-        Command::Config { command } => pipeline::config(command, context),
+        Command::Demo(args) => demo::demo(args, context).await,
+        Command::Import(args) => import::import(args, context).await,
+        Command::Run(args) => run::run(args, context).await,
+        Command::Sandbox(args) => sandbox::sandbox(args, context).await,
+        Command::Config { command } => config::config(command, context),
         Command::Status(args) => status::status(args, context).await,
         Command::Explain(args) => explain::explain(args, context).await,
         Command::Results(args) => results::results(args, context).await,

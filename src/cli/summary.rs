@@ -15,7 +15,7 @@ use crate::pipeline::progress::Summary;
 /// [`Exit::Rejects`] if leads failed and the operator doesn't accept that. The worst counts ([`Exit::and`]).
 pub fn exit_of(summary: &Summary, accept_rejects: bool) -> Exit {
     let c = &summary.counts;
-    let mut exit = if summary.balances() { Exit::Done } else { Exit::Bug };
+    let mut exit = if summary.balances() && summary.bugs.is_empty() { Exit::Done } else { Exit::Bug };
     if !accept_rejects && c.rejected + c.exhausted + c.unconfirmed > 0 {
         exit = exit.and(Exit::Rejects);
     }

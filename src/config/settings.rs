@@ -206,6 +206,15 @@ pub struct SevenTargetsSettings {
     pub fields: BTreeMap<String, String>,
 }
 
+impl DestinationSettings {
+    /// The account's limit; `None`: none.
+    pub fn rate(&self) -> Option<Rate> {
+        match &self.kind {
+            DestinationKind::SevenTargets(it) => it.rate,
+        }
+    }
+}
+
 /// `unknown` as the configuration spells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnknownSetting {

@@ -24,6 +24,16 @@ pub fn classify(asked: Asked, result: &Result<Reply, SendError>, now: Timestamp)
     }
 }
 
+/// Whether the remote side may still be at work with a request that this is the end of: no complete reply came, or one
+/// from something that stands before the API and gave up waiting for it.
+pub fn may_be_at_work(result: &Result<Reply, SendError>) -> bool {
+    match result {
+        Ok(reply) => matches!(reply.status.as_u16(), 408 | 425 | 502 | 504 | 520..=527),
+        Err(SendError::Lost { .. }) => true,
+        Err(SendError::NotSent { .. }) => false,
+    }
+}
+
 fn by_status(asked: Asked, reply: &Reply, now: Timestamp) -> Verdict {
     let status = reply.status;
     let said = || in_words(reply);

@@ -1,12 +1,10 @@
 //! What a run keeps in mind: counts for the closing sum, calls made, causes, halts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::progress::{Halt, Progress};
-use crate::clock::Timestamp;
-use crate::exit::Exit;
 use crate::lead::{LeadId, LeadState};
 use crate::store::{CallRecord, Reinstated};
 
@@ -19,7 +17,7 @@ pub struct Account {
     pub progress: Arc<Progress>,
     /// Leads put down unfinished, less those taken up again.
     waiting: AtomicI64,
-    /// Of those, how many we put off ourselves for a failing or busy remote side (exit code 4 if any are left).
+    /// Leads that turned out to be in another worker's hands.
     taken_over: AtomicI64,
     cache_hits: AtomicU64,
     books: Mutex<Books>,
@@ -33,8 +31,8 @@ struct Books {
     notices: Vec<String>,
     cut: Vec<LeadId>,
     bugs: Vec<String>,
-    /// Leads we deferred (429, unknown, failed attempt, look-up away), with when they come due.
-    deferred: BTreeMap<LeadId, Timestamp>,
+    /// Leads we deferred (429, unknown, failed attempt, look-up away).
+    deferred: BTreeSet<LeadId>,
 }
 
 impl Account {
@@ -78,11 +76,11 @@ impl Account {
         *books.causes.entry(key).or_default() += 1;
     }
 
-    /// A lead was put down unfinished; `deferred_until`: because we put it off.
-    pub fn put_down(&self, lead: LeadId, deferred_until: Option<Timestamp>) {
+    /// A lead was put down unfinished; `deferred`: because we put it off.
+    pub fn put_down(&self, lead: LeadId, deferred: bool) {
         self.waiting.fetch_add(1, Ordering::Relaxed);
-        if let Some(until) = deferred_until {
-            self.books().deferred.insert(lead, until);
+        if deferred {
+            self.books().deferred.insert(lead);
         }
     }
 
@@ -135,11 +133,6 @@ impl Account {
         }
     }
 
-    /// The worst that halted so far.
-    pub fn halted_with(&self) -> Option<Exit> {
-        self.books().halts.iter().map(|halt| halt.exit).reduce(Exit::and)
-    }
-
     /// A request in flight was cut by the end of the grace time.
     pub fn cut(&self, lead: LeadId) {
         self.waiting.fetch_add(1, Ordering::Relaxed);
@@ -156,7 +149,6 @@ impl Account {
             taken_over: self.taken_over.load(Ordering::Relaxed),
             cache_hits: self.cache_hits.load(Ordering::Relaxed),
             deferred: i64::try_from(books.deferred.len()).unwrap_or(i64::MAX),
-            next_deferred: books.deferred.values().min().copied(),
             causes,
             calls: books.calls.iter().map(|((account, what), n)| (account.clone(), what.clone(), *n)).collect(),
             halts: books.halts.clone(),
@@ -174,7 +166,6 @@ pub struct Closing {
     pub taken_over: i64,
     pub cache_hits: u64,
     pub deferred: i64,
-    pub next_deferred: Option<Timestamp>,
     pub causes: Vec<(LeadState, String, i64)>,
     pub calls: Vec<(String, String, u64)>,
     pub halts: Vec<Halt>,

@@ -112,7 +112,7 @@ async fn look(lane: &Lane, lead: Leased) -> Settlement {
             Ok(cleared) => cleared,
             Err(settlement) => return settlement,
         };
-        let exchange = lane.channel.send(permit, bearer.as_ref(), &question).await;
+        let exchange = exchange(lane, permit, bearer.as_ref(), &question).await;
         let verdict = read(lane, Asked::Find, &exchange);
         let charged = charge(lane, lead.sent_at.unwrap_or(exchange.started_at));
         let judgement = case(lane, &lead, &exchange, "find", &verdict, charged).after_find(verdict.clone());
@@ -190,7 +190,7 @@ async fn send(
         };
         return (Sent::Not(Settlement::Judged(Judgement { steps: vec![step], next: Next::Deferred(sent_at) })), None);
     }
-    let exchange = lane.channel.send(permit, bearer.as_ref(), request).await;
+    let exchange = exchange(lane, permit, bearer.as_ref(), request).await;
     (Sent::Exchange(exchange, bearer), charged)
 }
 
@@ -267,7 +267,13 @@ enum After {
 }
 
 /// What a verdict means for the account, beyond the lead.
-async fn after(lane: &Lane, verdict: &Verdict, judgement: &Judgement, bearer: Option<Bearer>, may_repeat: bool) -> After {
+async fn after(
+    lane: &Lane,
+    verdict: &Verdict,
+    judgement: &Judgement,
+    bearer: Option<Bearer>,
+    may_repeat: bool,
+) -> After {
     match verdict {
         Verdict::AuthExpired => match bearer {
             Some(bearer) if may_repeat => match lane.channel.expired(&bearer).await {
@@ -281,7 +287,9 @@ async fn after(lane: &Lane, verdict: &Verdict, judgement: &Judgement, bearer: Op
                 lane.halt(Halt {
                     account: lane.name.clone(),
                     reason: "a fresh access token is refused (401)".to_owned(),
-                    remedy: Some("check that the credentials belong to this API and have the scope it needs".to_owned()),
+                    remedy: Some(
+                        "check that the credentials belong to this API and have the scope it needs".to_owned(),
+                    ),
                     exit: Exit::Usage,
                 });
                 After::Halt
@@ -301,19 +309,17 @@ async fn after(lane: &Lane, verdict: &Verdict, judgement: &Judgement, bearer: Op
                 let pause = Pause { account: lane.channel.account().to_owned(), until, why: why.clone() };
                 lane.pause_account(pause).await;
             }
-            trip(lane);
             After::Settle
         }
-        Verdict::Unknown { .. } => {
-            trip(lane);
-            After::Settle
-        }
-        Verdict::Accepted { .. } | Verdict::Absent | Verdict::Refused { .. } => After::Settle,
+        Verdict::Unknown { .. } | Verdict::Accepted { .. } | Verdict::Absent | Verdict::Refused { .. } => After::Settle,
     }
 }
 
-/// Ends the lane once its account has failed too often in a row.
-fn trip(lane: &Lane) {
+/// Sends, counts, and ends the lane once its account has failed too often in a row.
+async fn exchange(lane: &Lane, permit: Permit, bearer: Option<&Bearer>, request: &Request) -> Exchange {
+    let exchange = lane.channel.send(permit, bearer, request).await;
+    lane.sent_one();
+    lane.channel.tell_breaker(&exchange);
     if let Some(why) = lane.channel.breaker().is_open() {
         lane.halt(Halt {
             account: lane.name.clone(),
@@ -322,6 +328,7 @@ fn trip(lane: &Lane) {
             exit: Exit::Unavailable,
         });
     }
+    exchange
 }
 
 /// A judgement that meant to go on ends here instead.
@@ -348,4 +355,3 @@ fn unprepared(lead: &Leased) -> Settlement {
     let step = Step { event: Some(event), reason: Some(reason.to_owned()), release: true, ..Step::of(lead) };
     Settlement::Judged(Judgement { steps: vec![step], next: Next::Finished(state) })
 }
-

@@ -57,11 +57,7 @@ pub enum LookedUp {
 }
 
 impl LookUps {
-    pub fn new(
-        enricher: Arc<dyn Enricher>,
-        channel: Arc<Channel>,
-        settings: &crate::config::EnrichSettings,
-    ) -> Self {
+    pub fn new(enricher: Arc<dyn Enricher>, channel: Arc<Channel>, settings: &crate::config::EnrichSettings) -> Self {
         Self {
             enricher,
             channel,
@@ -323,7 +319,9 @@ impl LookUps {
                 ),
                 None,
             ),
-            LookUpVerdict::AccountWrong { reason, remedy } => self.halt(shared, halt(reason, remedy, Exit::Usage), None),
+            LookUpVerdict::AccountWrong { reason, remedy } => {
+                self.halt(shared, halt(reason, remedy, Exit::Usage), None)
+            }
             LookUpVerdict::AuthExpired => self.halt(
                 shared,
                 halt(

@@ -67,7 +67,7 @@ impl Lane {
                 Ok(outcome) => last = Some(outcome),
                 Err(error) => {
                     self.database_lost(&error);
-                    self.shared.account.put_down(lead.id, Some(self.shared.clock.now()));
+                    self.shared.account.put_down(lead.id, true);
                     self.let_go(lead);
                     return None;
                 }
@@ -86,10 +86,7 @@ impl Lane {
                 } else if state.is_final() {
                     account.finished(state, written.reason.as_deref());
                 } else {
-                    let deferred = match next {
-                        Next::Deferred(until) => Some(until),
-                        Next::Finished(_) | Next::Again | Next::Halted | Next::Scheduled(_) => None,
-                    };
+                    let deferred = matches!(next, Next::Deferred(_));
                     account.put_down(lead.id, deferred);
                 }
             }
@@ -113,7 +110,9 @@ impl Lane {
         self.shared.account.halt(Halt {
             account: "database".to_owned(),
             reason: error.to_string(),
-            remedy: Some("leads whose outcome is not recorded stay `sending` and are looked up by the next run".to_owned()),
+            remedy: Some(
+                "leads whose outcome is not recorded stay `sending` and are looked up by the next run".to_owned(),
+            ),
             exit: Exit::Unavailable,
         });
         self.shared.stop.cancel();

@@ -53,13 +53,19 @@ impl OpenFile {
     ///
     /// # Errors
     /// If there is no such file, it is no CSV, or it has no e-mail column.
-    pub fn open(name: &str, settings: &CsvSettings) -> Result<Self, CsvError> {
-        Ok(Self { name: name.to_owned(), source: CsvSource::open(name, settings)? })
+    pub fn open(path: &Path, settings: &CsvSettings) -> Result<Self, CsvError> {
+        Ok(Self { name: path.display().to_string(), source: CsvSource::open(path, settings)? })
     }
 
-    /// What the operator should know of how the file is read.
-    pub fn source(&self) -> &CsvSource {
-        &self.source
+    /// What the operator should know of how the file is read: the dialect, and columns that mean nothing to us.
+    pub fn remarks(&self) -> Vec<String> {
+        let header = self.source.header();
+        let mut remarks = vec![format!("{}: {}", self.name, self.source.dialect())];
+        if !header.ignored().is_empty() {
+            remarks.push(format!("{}: columns not used: {}", self.name, header.ignored().join(", ")));
+        }
+        remarks.extend(header.notices().iter().map(|notice| format!("{}: {notice}", self.name)));
+        remarks
     }
 }
 
@@ -140,6 +146,9 @@ fn read(
     Ok((rows, file.source.reject_source()))
 }
 
+/// For each file: where its rejected rows were written, if it has any.
+pub type RejectSources = Vec<(String, Result<Option<PathBuf>, RejectsError>)>;
+
 /// Writes `<file>.rejected.csv` beside each file that has rejected rows, from what the database says now.
 ///
 /// # Errors
@@ -147,15 +156,14 @@ fn read(
 pub async fn write_rejected(
     store: &dyn Store,
     run: RunId,
-    sources: Vec<(String, RejectSource)>,
-) -> Result<Vec<(String, Result<Option<PathBuf>, RejectsError>)>, StoreError> {
+    sources: &[(String, RejectSource)],
+) -> Result<RejectSources, StoreError> {
     const PAGE: u32 = 1_000;
     let mut results = Vec::with_capacity(sources.len());
-    for (name, source) in sources {
+    for (name, source) in sources.iter().cloned() {
         let (rows, mut inbox) = mpsc::channel::<(u64, String)>(PAGE as usize);
-        let writing = tokio::task::spawn_blocking(move || {
-            write_rejects(source, std::iter::from_fn(|| inbox.blocking_recv()))
-        });
+        let writing =
+            tokio::task::spawn_blocking(move || write_rejects(source, std::iter::from_fn(|| inbox.blocking_recv())));
         let mut after = 0;
         'pages: loop {
             let page = store.rejected_rows(run, &name, after, PAGE).await?;
@@ -173,9 +181,4 @@ pub async fn write_rejected(
         }
     }
     Ok(results)
-}
-
-/// Whether this is standard input.
-pub fn is_stdin(name: &str) -> bool {
-    Path::new(name) == Path::new("-")
 }

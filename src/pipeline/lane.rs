@@ -47,11 +47,28 @@ pub struct Lane {
 
 impl Lane {
     /// A lane at rest.
-    pub fn new(shared: Arc<Shared>, name: String, is_default: bool, destination: Arc<dyn Destination>, channel: Arc<Channel>) -> Self {
+    pub fn new(
+        shared: Arc<Shared>,
+        name: String,
+        is_default: bool,
+        destination: Arc<dyn Destination>,
+        channel: Arc<Channel>,
+    ) -> Self {
         let limits = destination.limits();
         let stop = shared.stop.child_token();
         let slots = Arc::new(Semaphore::new(limits.concurrency.max(1)));
-        Self { shared, name, is_default, destination, channel, limits, slots, stop, in_hand: AtomicI64::new(0), freed: Notify::new() }
+        Self {
+            shared,
+            name,
+            is_default,
+            destination,
+            channel,
+            limits,
+            slots,
+            stop,
+            in_hand: AtomicI64::new(0),
+            freed: Notify::new(),
+        }
     }
 
     /// Stops this lane for the rest of the run.
@@ -68,6 +85,13 @@ impl Lane {
 
     fn in_hand(&self) -> usize {
         usize::try_from(self.in_hand.load(Ordering::Relaxed)).unwrap_or(0)
+    }
+
+    /// One request more, for the display.
+    pub fn sent_one(&self) {
+        if let Some(lane) = self.shared.account.progress.lanes.iter().find(|lane| lane.name == self.name) {
+            lane.requests.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     fn says_it_waits(&self, what: Option<String>) {
@@ -102,7 +126,11 @@ impl Lane {
                 continue;
             }
             let got = self.lease(room).await?;
-            let ends = patience.ends(self.shared.account.progress.done(), got.iter().any(|it| it.first_in_run), &*self.shared.clock);
+            let ends = patience.ends(
+                self.shared.account.progress.done(),
+                got.iter().any(|it| it.first_in_run),
+                &*self.shared.clock,
+            );
             if !got.is_empty() {
                 self.says_it_waits(None);
                 self.dispatch(got, batch, tasks);

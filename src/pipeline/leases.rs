@@ -57,11 +57,6 @@ impl Leases {
         self.held().get(&lead).filter(|it| it.token == token).map_or(Duration::ZERO, |it| now.until(it.expires))
     }
 
-    /// How many leads are held.
-    pub fn len(&self) -> usize {
-        self.held().len()
-    }
-
     /// Renews what is held, three times per term, until `stop`. A heartbeat that fails extends nothing: sends stop by
     /// themselves as soon as the rest of a lease is too short ([`Leases::left`]).
     pub async fn heartbeat(self: Arc<Self>, store: Arc<dyn Store>, clock: Arc<dyn Clock>, stop: CancellationToken) {

@@ -89,11 +89,15 @@ fn by_status(lane: &Lane, reply: Option<Reply>) -> Halt {
         return halt("no reply".to_owned(), "run again", Exit::Unavailable);
     };
     match classify(Asked::Find, &Ok(reply), lane.shared.clock.now()) {
-        Verdict::AuthExpired => {
-            halt("a fresh access token is refused (401)".to_owned(), "check the credentials and their scope", Exit::Usage)
-        }
+        Verdict::AuthExpired => halt(
+            "a fresh access token is refused (401)".to_owned(),
+            "check the credentials and their scope",
+            Exit::Usage,
+        ),
         Verdict::AccountWrong { reason, remedy } => halt(reason, &remedy, Exit::Usage),
-        Verdict::Refused { reason, .. } => halt(reason, "check the API's address and the account's settings", Exit::Usage),
+        Verdict::Refused { reason, .. } => {
+            halt(reason, "check the API's address and the account's settings", Exit::Usage)
+        }
         Verdict::NotNow { why, .. } | Verdict::Unknown { why } => halt(why, "run again later", Exit::Unavailable),
         Verdict::Accepted { .. } | Verdict::Absent => {
             halt("its answer can't be read".to_owned(), "check the API's address", Exit::Usage)

@@ -62,7 +62,10 @@ pub async fn prepare(lane: &Lane, leases: Vec<Leased>) -> Vec<Leased> {
     }
     let ((), ready) = futures_util::join!(
         async {
-            join_all(settled.into_iter().map(|(lease, settlement)| async move { lane.settle(&lease, settlement).await })).await;
+            join_all(
+                settled.into_iter().map(|(lease, settlement)| async move { lane.settle(&lease, settlement).await }),
+            )
+            .await;
         },
         join_all(steps.into_iter().map(|(lease, prepared, claim, call)| claimed(lane, lease, prepared, claim, call))),
     );

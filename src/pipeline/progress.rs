@@ -121,6 +121,29 @@ pub struct Summary {
 }
 
 impl Summary {
+    /// Of a run in which nothing has happened yet.
+    pub fn of(run: RunId, command: impl Into<String>, started_at: Timestamp) -> Self {
+        Self {
+            run,
+            command: command.into(),
+            started_at,
+            took: Duration::ZERO,
+            counts: RunCounts::default(),
+            waiting: 0,
+            deferred_waiting: 0,
+            next_due: None,
+            taken_over: 0,
+            causes: Vec::new(),
+            calls: Vec::new(),
+            cache_hits: 0,
+            halts: Vec::new(),
+            notices: Vec::new(),
+            cut: Vec::new(),
+            bugs: Vec::new(),
+            interrupted: false,
+        }
+    }
+
     /// `in = delivered + rejected + exhausted + unconfirmed + skipped + waiting (+ taken over by another worker)`.
     pub fn balances(&self) -> bool {
         let c = &self.counts;

@@ -57,7 +57,13 @@ pub enum Next {
 }
 
 /// When an unknown outcome may be looked into.
-pub fn settled_at(sent_at: Timestamp, now: Timestamp, may_be_at_work: bool, timeout: Duration, settle: Duration) -> Timestamp {
+pub fn settled_at(
+    sent_at: Timestamp,
+    now: Timestamp,
+    may_be_at_work: bool,
+    timeout: Duration,
+    settle: Duration,
+) -> Timestamp {
     let settled = now.plus(settle);
     if may_be_at_work { settled.max(sent_at.plus(timeout).plus(settle)) } else { settled }
 }
@@ -102,7 +108,8 @@ impl Case<'_> {
     /// The create failed and certainly left nothing behind: one attempt spent, perhaps the last.
     fn failed(self, why: String) -> Judgement {
         let attempts = self.lead.attempts + 1;
-        let absent = Step { add_attempts: 1, quota: self.refund(), ..self.step(Some(Event::ProvenAbsent), why.clone()) };
+        let absent =
+            Step { add_attempts: 1, quota: self.refund(), ..self.step(Some(Event::ProvenAbsent), why.clone()) };
         if attempts >= self.max_attempts {
             let gave_up = self.step(Some(Event::GaveUp), format!("gave up after {attempts} attempts; the last: {why}"));
             return self.judged(vec![absent, gave_up], Next::Finished(LeadState::Exhausted));
@@ -142,8 +149,11 @@ impl Case<'_> {
             Verdict::AccountWrong { reason, .. } => {
                 let quota = self.refund();
                 let now = self.now;
-                let step =
-                    Step { quota, not_before: Some(now), ..self.step(Some(Event::ProvenAbsent), format!("not sent: {reason}")) };
+                let step = Step {
+                    quota,
+                    not_before: Some(now),
+                    ..self.step(Some(Event::ProvenAbsent), format!("not sent: {reason}"))
+                };
                 self.judged(vec![step], Next::Halted)
             }
             // "Absent" is no answer to a create.
@@ -175,7 +185,11 @@ impl Case<'_> {
             Verdict::Absent => self.failed("the create request was lost and the lead is not there".to_owned()),
             Verdict::NotNow { wait, why } => {
                 let due = self.now.plus(wait.unwrap_or_else(|| self.backoff.delay(self.lead.deferrals + 1)));
-                let step = Step { not_before: Some(due), add_deferrals: 1, ..self.step(None, format!("not looked up yet: {why}")) };
+                let step = Step {
+                    not_before: Some(due),
+                    add_deferrals: 1,
+                    ..self.step(None, format!("not looked up yet: {why}"))
+                };
                 self.judged(vec![step], Next::Deferred(due))
             }
             Verdict::AuthExpired => {
@@ -199,7 +213,11 @@ impl Case<'_> {
             return self.unconfirmed(format!("may be there; asked {probes} times without an answer, the last: {why}"));
         }
         let due = self.now.plus(self.backoff.delay(probes).max(self.settle));
-        let step = Step { not_before: Some(due), add_probes: 1, ..self.step(None, format!("unknown whether it is there: {why}")) };
+        let step = Step {
+            not_before: Some(due),
+            add_probes: 1,
+            ..self.step(None, format!("unknown whether it is there: {why}"))
+        };
         self.judged(vec![step], Next::Deferred(due))
     }
 
@@ -209,9 +227,9 @@ impl Case<'_> {
             UnknownPolicy::Retry => {
                 self.failed("nobody knows whether it arrived; sent again, as `unknown = \"retry\"` allows".to_owned())
             }
-            UnknownPolicy::Find | UnknownPolicy::Hold => {
-                self.unconfirmed("may be there: the create request was cut off, and this destination can't be asked".to_owned())
-            }
+            UnknownPolicy::Find | UnknownPolicy::Hold => self.unconfirmed(
+                "may be there: the create request was cut off, and this destination can't be asked".to_owned(),
+            ),
         }
     }
 }

@@ -173,7 +173,9 @@ fn lanes(site: &Site, shared: &Arc<Shared>, waiting: &[Waiting]) -> Vec<Arc<Lane
             }
             continue;
         };
-        if it.due == 0 && it.next_due.is_none_or(|due| due > soon) || lanes.iter().any(|lane: &Arc<Lane>| lane.name == name) {
+        if it.due == 0 && it.next_due.is_none_or(|due| due > soon)
+            || lanes.iter().any(|lane: &Arc<Lane>| lane.name == name)
+        {
             continue;
         }
         if !site.settings.destinations.contains_key(name) {
@@ -202,7 +204,12 @@ fn look_ups(site: &Site, run: RunId, account: &Account, stop: &CancellationToken
         Ok(built) => built.map(|(enricher, channel)| LookUps::new(enricher, channel, settings)),
         Err(error) => {
             // Going on without it would send leads that were meant to be looked up first.
-            account.halt(Halt { account: "enrich".to_owned(), reason: error.to_string(), remedy: None, exit: Exit::Usage });
+            account.halt(Halt {
+                account: "enrich".to_owned(),
+                reason: error.to_string(),
+                remedy: None,
+                exit: Exit::Usage,
+            });
             stop.cancel();
             None
         }

@@ -1,6 +1,5 @@
 //! Everything a run needs, put together from the configuration: database, keys, client, accounts.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use url::Url;
@@ -8,7 +7,7 @@ use url::Url;
 use crate::auth::seal::{KeyFile, Keyring, SealError};
 use crate::auth::{Account, Auth, AuthError, Fingerprinter, Grant, SessionLogin, Tokens};
 use crate::clock::{AdjustedClock, Clock, SystemClock};
-use crate::config::{EnrichKind, DestinationKind, Settings};
+use crate::config::{DestinationKind, EnrichKind, Settings};
 use crate::connectors::channel::Channel;
 use crate::connectors::registry::{self, BuildError, Credentials};
 use crate::connectors::{Destination, Enricher};
@@ -38,8 +37,16 @@ pub enum SiteError {
     #[error(transparent)]
     Seal(#[from] SealError),
     /// Postgres keeps no key file.
-    #[error("security.encryption_key is not set, and a Postgres database needs one; make one with `openssl rand -hex 32`")]
+    #[error(
+        "security.encryption_key is not set, and a Postgres database needs one; make one with `openssl rand -hex 32`"
+    )]
     NoKey,
+    /// A destination or the look-up lacks something it needs, or has something it can't use.
+    #[error("{what}")]
+    Incomplete {
+        /// In words, with where it was looked for.
+        what: String,
+    },
 }
 
 impl Site {
@@ -54,20 +61,45 @@ impl Site {
         Ok(Self { settings, store, clock, database_clock, fingerprints, http: HttpClient::new(), keyring })
     }
 
-    fn channel(&self, name: &str, url: &Url, auth: Auth, limits: &crate::connectors::Limits, run: RunId) -> Arc<Channel> {
+    fn channel(
+        &self,
+        name: &str,
+        url: &Url,
+        auth: Auth,
+        limits: &crate::connectors::Limits,
+        run: RunId,
+    ) -> Arc<Channel> {
         let account = Account::new(name, url, auth);
-        let tokens =
-            Tokens::new(Arc::clone(&self.store) as _, self.keyring.clone(), self.http.clone(), Arc::clone(&self.clock), Some(run));
+        let tokens = Tokens::new(
+            Arc::clone(&self.store) as _,
+            self.keyring.clone(),
+            self.http.clone(),
+            Arc::clone(&self.clock),
+            Some(run),
+        );
         Arc::new(Channel::new(account, limits, self.http.clone(), tokens, Arc::clone(&self.clock), Some(run)))
+    }
+
+    fn incomplete(&self, error: &BuildError) -> SiteError {
+        let what = match error {
+            BuildError::Missing(missing) => match self.settings.require::<()>(&missing.key, &None) {
+                Err(error) => error.to_string(),
+                Ok(()) => missing.to_string(),
+            },
+            other => other.to_string(),
+        };
+        SiteError::Incomplete { what }
     }
 
     /// A destination, bound to its account and limits.
     ///
     /// # Errors
     /// If the configuration lacks something it needs.
-    pub fn destination(&self, name: &str, run: RunId) -> Result<(Arc<dyn Destination>, Arc<Channel>), BuildError> {
-        let settings = &self.settings.destinations[name];
-        let built = registry::build_destination(name, settings)?;
+    pub fn destination(&self, name: &str, run: RunId) -> Result<(Arc<dyn Destination>, Arc<Channel>), SiteError> {
+        let Some(settings) = self.settings.destinations.get(name) else {
+            return Err(SiteError::Incomplete { what: format!("destination `{name}` is not configured") });
+        };
+        let built = registry::build_destination(name, settings).map_err(|error| self.incomplete(&error))?;
         let url = match &settings.kind {
             DestinationKind::SevenTargets(it) => &it.api_url,
         };
@@ -80,9 +112,9 @@ impl Site {
     ///
     /// # Errors
     /// If the configuration lacks something it needs.
-    pub fn enricher(&self, run: RunId) -> Result<Option<(Arc<dyn Enricher>, Arc<Channel>)>, BuildError> {
+    pub fn enricher(&self, run: RunId) -> Result<Option<(Arc<dyn Enricher>, Arc<Channel>)>, SiteError> {
         let Some(settings) = &self.settings.enrich else { return Ok(None) };
-        let built = registry::build_enricher(settings)?;
+        let built = registry::build_enricher(settings).map_err(|error| self.incomplete(&error))?;
         let url = match &settings.kind {
             EnrichKind::LiveData(it) => &it.people_url,
         };
@@ -125,10 +157,12 @@ fn auth(credentials: Credentials) -> Auth {
         Credentials::ClientCredentialsBasic { token_url, client_id, client_secret, scope } => {
             Auth::Grant(Grant::ClientCredentialsBasic { token_url, client_id, client_secret, scope: Some(scope) })
         }
-        Credentials::LiveDataServiceAccount { identity_url, client_id, client_secret } => Auth::Grant(Grant::LiveDataSession {
-            session_url: under(&identity_url, "session"),
-            login: SessionLogin::ServiceAccount { client_id, client_secret },
-        }),
+        Credentials::LiveDataServiceAccount { identity_url, client_id, client_secret } => {
+            Auth::Grant(Grant::LiveDataSession {
+                session_url: under(&identity_url, "session"),
+                login: SessionLogin::ServiceAccount { client_id, client_secret },
+            })
+        }
         Credentials::LiveDataPassword { identity_url, username, password } => Auth::Grant(Grant::LiveDataSession {
             session_url: under(&identity_url, "session"),
             login: SessionLogin::Password { username, password },

@@ -28,13 +28,6 @@ const PAUSE: Duration = Duration::from_millis(250);
 #[error("could not record what happened to a lead: {0}")]
 pub struct NotWritten(Arc<StoreError>);
 
-impl NotWritten {
-    /// What the database said.
-    pub fn store_error(&self) -> &StoreError {
-        &self.0
-    }
-}
-
 struct Order {
     step: Step,
     done: oneshot::Sender<Result<StepOutcome, NotWritten>>,
@@ -66,7 +59,12 @@ fn gone() -> NotWritten {
 
 impl Writer {
     /// Starts the task. While the database can't be written to, a group is repeated for `patience`.
-    pub fn start(store: Arc<dyn Store>, clock: Arc<dyn Clock>, run: RunId, patience: Duration) -> (Self, JoinHandle<()>) {
+    pub fn start(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        run: RunId,
+        patience: Duration,
+    ) -> (Self, JoinHandle<()>) {
         let (orders, inbox) = mpsc::channel(4 * GROUP);
         let task = Task { store, clock, run, patience };
         (Self { orders }, tokio::spawn(task.work(inbox)))

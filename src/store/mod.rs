@@ -205,6 +205,11 @@ pub trait Store: Queue + Vault + Ledger {
     /// The database's own clock, where it has one shared by all workers (Postgres).
     async fn server_time(&self) -> Result<Option<Timestamp>>;
 
+    /// The file, where the database is one (SQLite).
+    fn file(&self) -> Option<std::path::PathBuf> {
+        None
+    }
+
     /// Where it lies, without user name and password: for messages.
     fn location(&self) -> String;
 

@@ -68,6 +68,8 @@ pub struct LeaseRequest {
     pub is_default: bool,
     /// Only leads that this run itself imported (`leads.import_run_id`); `None`: everything due.
     pub imported_by: Option<RunId>,
+    /// Also those that are `received`; not when look-ups are out of order, so that what is prepared goes on.
+    pub unprepared_too: bool,
     /// At most this many.
     pub max: u32,
     /// For how long.
@@ -189,6 +191,9 @@ pub enum StepOutcome {
     Applied {
         /// The state now.
         state: LeadState,
+        /// If that is a final state: the run of this commit counts the lead. False where another run does, since it has
+        /// taken the lead over meanwhile (a late acceptance).
+        counted: bool,
         /// Duplicates that came back to `received` because this lead gave up its claim, in ascending order.
         reinstated: Vec<Reinstated>,
     },

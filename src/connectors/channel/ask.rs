@@ -124,7 +124,8 @@ impl Channel {
         }
     }
 
-    fn tell_breaker(&self, exchange: &Exchange) {
+    /// Counts a failure of the account (no reply, or a 5xx) or its end. For those who [`Channel::send`] themselves.
+    pub fn tell_breaker(&self, exchange: &Exchange) {
         match &exchange.result {
             Ok(reply) if reply.status.is_server_error() => self.breaker.failure(reply.status.to_string()),
             Ok(_) => self.breaker.success(),

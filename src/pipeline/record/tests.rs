@@ -123,7 +123,8 @@ fn what_may_be_there_is_held_for_a_person_if_the_policy_says_so() {
 fn a_429_spends_no_attempt_and_gives_the_quota_back() {
     let (lead, backoff) = (lead(LeadState::Sending), backoff());
     let wait = Some(Duration::from_secs(3_600));
-    let judgement = case(&lead, &backoff, UnknownPolicy::Find).after_create(Verdict::NotNow { wait, why: "429".to_owned() });
+    let judgement =
+        case(&lead, &backoff, UnknownPolicy::Find).after_create(Verdict::NotNow { wait, why: "429".to_owned() });
     assert_eq!(check_moves(LeadState::Sending, &judgement), LeadState::Ready);
     let step = &judgement.steps[0];
     assert_eq!((step.add_attempts, step.add_deferrals), (0, 1));

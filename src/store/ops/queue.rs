@@ -76,7 +76,8 @@ impl Queue for Handle {
                 None => query_as::<Db, Picked>(sql::PICK),
                 Some(_) => query_as::<Db, Picked>(sql::PICK_IMPORTED),
             };
-            let pick = pick.bind(destination.to_owned()).bind(now.ms()).bind(i64::from(ask.max));
+            let pick =
+                pick.bind(destination.to_owned()).bind(now.ms()).bind(i64::from(ask.max)).bind(ask.unprepared_too);
             let pick = match ask.imported_by {
                 None => pick,
                 Some(import) => pick.bind(import.0),

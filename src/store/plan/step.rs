@@ -53,7 +53,7 @@ impl<'a> Planner<'a> {
                 None => drop(self.needs.reinstated.insert(step.id)),
             }
         }
-        StepOutcome::Applied { state, reinstated }
+        StepOutcome::Applied { state, counted: true, reinstated }
     }
 
     fn apply(&mut self, step: &'a Step, run: RunId) -> StepOutcome {
@@ -128,7 +128,7 @@ impl<'a> Planner<'a> {
                 reinstated = self.give_up_place(step.lead, step.id, run);
             }
         }
-        StepOutcome::Applied { state: to, reinstated }
+        StepOutcome::Applied { state: to, counted: true, reinstated }
     }
 
     /// A worker that lost its lease learns that its request had succeeded: a known delivery is never forgotten. Nothing
@@ -140,11 +140,13 @@ impl<'a> Planner<'a> {
         if let Some(remote_id) = &step.remote_id {
             keep_remote_id(change, remote_id);
         }
+        let mut counted = false;
         if let Ok(to) = from.next(Event::Accepted) {
             enter(change, to, step.reason.clone(), now);
             change.row.last_step = Some(step.id);
             change.row.duplicate_of = None;
             if change.row.run == Some(run) {
+                counted = true;
                 self.counts.delivered += 1;
                 if let Some(counter) = counter(&mut self.counts, from) {
                     *counter -= 1;
@@ -152,7 +154,7 @@ impl<'a> Planner<'a> {
             }
             self.take_claim(step.lead);
         }
-        StepOutcome::Applied { state: LeadState::Delivered, reinstated: Vec::new() }
+        StepOutcome::Applied { state: LeadState::Delivered, counted, reinstated: Vec::new() }
     }
 
     /// Something delivered holds its claim: it takes it if it is free, and from a lead that took its place meanwhile but
@@ -213,15 +215,16 @@ fn schedule(change: &mut Change<'_>, step: &Step) {
     }
 }
 
-/// Writes the new state. What is final has no lease, and a reason of its own or none: why it had waited is over.
+/// Writes the new state. A new state has a reason of its own or none: why it had waited is over. What is final has no
+/// lease.
 fn enter(change: &mut Change<'_>, state: LeadState, reason: Option<String>, now: Timestamp) {
     let changed = change.row.state != state;
     change.row.state = state;
     if state.is_final() && changed {
         give_up_lease(&mut change.row);
         change.row.finished_at = Some(now);
-        change.reason = Some(reason);
-    } else if reason.is_some() {
+    }
+    if changed || reason.is_some() {
         change.reason = Some(reason);
     }
 }

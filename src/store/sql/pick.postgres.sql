@@ -4,6 +4,7 @@ FROM leads
 WHERE state IN ('received', 'ready', 'sending')
   AND COALESCE(destination, '') = $1
   AND not_before_ms <= $2
+  AND ($4 OR state <> 'received')
   AND (lease_expires_ms IS NULL OR lease_expires_ms <= $2)
 ORDER BY not_before_ms, id
 LIMIT $3

@@ -1,0 +1,29 @@
+//! `config show`, `config check`.
+
+use std::io::Write;
+
+use super::args::ConfigCommand;
+use super::console;
+use super::context::Context;
+use super::failure::{Failure, Outcome};
+use crate::config;
+use crate::exit::Exit;
+
+/// Looks at the effective configuration; calls nobody.
+pub fn config(command: &ConfigCommand, context: &Context) -> Outcome {
+    let settings = context.settings()?;
+    let mut out = console::stdout();
+    match command {
+        ConfigCommand::Show => write!(out, "{}", config::show(&settings))?,
+        ConfigCommand::Check => {
+            let problems = config::check(&settings);
+            if !problems.is_empty() {
+                let all: Vec<_> = problems.iter().map(ToString::to_string).collect();
+                return Err(Failure::usage(all.join("\n")));
+            }
+            let read = settings.origins.file().unwrap_or("no file; environment and defaults only");
+            writeln!(out, "configuration complete ({read})")?;
+        }
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,186 @@
+//! `import`: rows become queued leads, then a run over them.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+
+use super::args::ImportArgs;
+use super::context::{Context, Opened};
+use super::failure::{Failure, Outcome};
+use super::run::{no_destination, progress_of};
+use super::words;
+use super::work::work;
+use crate::config::Settings;
+use crate::pipeline::import::{Loaded, OpenFile, RejectSources, load, write_rejected};
+use crate::pipeline::progress::{Progress, Summary};
+use crate::pipeline::run::{RunOptions, Signals, run as run_pipeline};
+use crate::pipeline::site::Site;
+use crate::store::{RunId, Store};
+
+/// Loads files and delivers their rows.
+pub async fn import(args: &ImportArgs, context: &Context) -> Outcome {
+    // All that can be wrong with the call is found before anything is written.
+    let settings = context.settings()?;
+    let destinations = destinations(&settings, &args.destinations)?;
+    let files = open_files(&args.files, &settings)?;
+    let opened = context.open_with(settings).await?;
+    opened.ready_for_work().await?;
+    let site = Site::open(Arc::clone(&opened.settings), Arc::clone(&opened.store)).await?;
+    let plan = Plan { destinations, deliver: !args.queue_only, everything_due: args.all, command: "import" };
+    import_files(context, &opened, &site, files, &plan, args.accept_rejects).await
+}
+
+/// What to do with the rows.
+pub struct Plan {
+    pub destinations: Vec<String>,
+    /// Load and then deliver, or only load.
+    pub deliver: bool,
+    /// Deliver whatever is due, not only these rows.
+    pub everything_due: bool,
+    pub command: &'static str,
+}
+
+/// Loads and delivers under the display, and ends with the summary.
+pub async fn import_files(
+    context: &Context,
+    opened: &Opened,
+    site: &Site,
+    files: Vec<OpenFile>,
+    plan: &Plan,
+    accept_rejects: bool,
+) -> Outcome {
+    if plan.deliver {
+        complete(site, &plan.destinations)?;
+    }
+    let progress = progress_of(opened);
+    let shown = Arc::clone(&progress);
+    work(plan.command, context, opened, accept_rejects, shown, async |stop| {
+        let run = site.store.begin_run(plan.command, site.clock.now()).await?;
+        job(site, run, files, plan, progress, stop).await
+    })
+    .await
+}
+
+async fn job(
+    site: &Site,
+    run: RunId,
+    files: Vec<OpenFile>,
+    plan: &Plan,
+    progress: Arc<Progress>,
+    stop: CancellationToken,
+) -> Result<Summary, Failure> {
+    let started = Instant::now();
+    let started_at = site.clock.now();
+    let normalising = &site.settings.normalise;
+    let (loaded, sources) =
+        load(&*site.store, &*site.clock, run, files, &plan.destinations, normalising, &stop).await?;
+    // Written now, and again if the run rejects more: a kill in mid-run must not cost the operator the list.
+    let mut written = write_rejected(&*site.store, run, &sources).await?;
+    let mut summary = if plan.deliver && !stop.is_cancelled() {
+        let options =
+            RunOptions { command: plan.command, only_imported: !plan.everything_due, ..RunOptions::default() };
+        let summary = run_pipeline(site, run, &options, progress, &Signals { stop: stop.clone() }).await?;
+        let summary = if plan.everything_due { summary } else { with_untouched(summary, &loaded) };
+        if summary.counts.rejected > i64::try_from(loaded.rejected).unwrap_or(i64::MAX) {
+            written = write_rejected(&*site.store, run, &sources).await?;
+        }
+        Summary { started_at, took: started.elapsed(), ..summary }
+    } else {
+        only_loaded(&*site.store, run, plan.command, &loaded, &stop, started_at, started.elapsed()).await?
+    };
+    if loaded.interrupted {
+        summary.notices.push(format!(
+            "stopped after {} rows: import the file again for the rest, nothing is sent twice",
+            words::count(i64::try_from(loaded.rows).unwrap_or(i64::MAX))
+        ));
+    }
+    report_rejects(&mut summary, written);
+    Ok(summary)
+}
+
+/// Leads of this import that the run did not get to (it was halted or stopped) wait; they are part of the sum.
+fn with_untouched(mut summary: Summary, loaded: &Loaded) -> Summary {
+    let queued = i64::try_from(loaded.queued + loaded.rejected).unwrap_or(i64::MAX);
+    let untouched = (queued - summary.counts.taken).max(0);
+    summary.counts.taken += untouched;
+    summary.waiting += untouched;
+    summary
+}
+
+async fn only_loaded(
+    store: &dyn Store,
+    run: RunId,
+    command: &str,
+    loaded: &Loaded,
+    stop: &CancellationToken,
+    started_at: crate::clock::Timestamp,
+    took: Duration,
+) -> Result<Summary, Failure> {
+    let counts = store.run(run).await?.map(|record| record.counts).unwrap_or_default();
+    let summary = Summary { counts, interrupted: stop.is_cancelled(), took, ..Summary::of(run, command, started_at) };
+    Ok(with_untouched(summary, loaded))
+}
+
+fn report_rejects(summary: &mut Summary, written: RejectSources) {
+    for (name, result) in written {
+        match result {
+            Ok(Some(path)) => {
+                summary
+                    .notices
+                    .push(format!("rejected rows of {name}: {}, ready to be fixed and imported again", path.display()));
+            }
+            Ok(None) => {}
+            Err(error) => {
+                let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+                summary.notices.push(format!("{error}{cause}; `leadsync results --state rejected` has them"));
+            }
+        }
+    }
+}
+
+/// The destinations named, or the default one.
+fn destinations(settings: &Settings, named: &[String]) -> Result<Vec<String>, Failure> {
+    if settings.destinations.is_empty() {
+        return Err(no_destination());
+    }
+    if named.is_empty() {
+        return match settings.default_destination() {
+            Some((name, _)) => Ok(vec![name.to_owned()]),
+            None => Err(Failure::usage("no destination is the default one").hint("name one with --destination")),
+        };
+    }
+    let mut destinations = Vec::new();
+    for name in named {
+        if !settings.destinations.contains_key(name) {
+            let known: Vec<_> = settings.destinations.keys().map(String::as_str).collect();
+            return Err(Failure::usage(format!("destination `{name}` is not configured"))
+                .hint(format!("configured are: {}", known.join(", "))));
+        }
+        if !destinations.contains(name) {
+            destinations.push(name.clone());
+        }
+    }
+    Ok(destinations)
+}
+
+fn open_files(paths: &[PathBuf], settings: &Settings) -> Result<Vec<OpenFile>, Failure> {
+    let mut files = Vec::with_capacity(paths.len());
+    for path in paths {
+        let file = OpenFile::open(path, &settings.csv)?;
+        file.remarks().iter().for_each(|remark| tracing::info!("{remark}"));
+        files.push(file);
+    }
+    Ok(files)
+}
+
+/// What sending needs is configured: found out before a row is loaded.
+fn complete(site: &Site, destinations: &[String]) -> Result<(), Failure> {
+    const NO_RUN: RunId = RunId(0);
+    site.enricher(NO_RUN)?;
+    for name in destinations {
+        site.destination(name, NO_RUN)?;
+    }
+    Ok(())
+}
