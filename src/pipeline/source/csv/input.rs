@@ -153,11 +153,12 @@ impl<R: Read> Read for Spooling<R> {
 /// Why bytes are no CSV text: what they look like, and the remedy.
 pub(super) type NotText = (&'static str, &'static str);
 
+/// UTF-8, and what it was made from.
+pub(super) type Decoded = (Box<dyn Read + Send>, Encoding);
+
 /// UTF-8 out of whatever the first bytes announce; a UTF-8 BOM is dropped. Invalid UTF-8 passes through: the rows that
 /// hold it are rejected one by one.
-pub(super) fn decoded(
-    mut reader: Box<dyn Read + Send>,
-) -> io::Result<Result<(Box<dyn Read + Send>, Encoding), NotText>> {
+pub(super) fn decoded(mut reader: Box<dyn Read + Send>) -> io::Result<Result<Decoded, NotText>> {
     let mut head = Vec::new();
     reader.by_ref().take(8 * 1024).read_to_end(&mut head)?;
     let encoding = match head.as_slice() {

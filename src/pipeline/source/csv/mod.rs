@@ -160,6 +160,13 @@ impl CsvSource {
                  was taken for this row; close or remove it and import again"
             ));
         }
+        if let Some(i) = record.trailing_text.filter(|_| record.lines > 1) {
+            return Some(format!(
+                "{}: text follows a closing quote (\"), so a quote seems to be missing, and the lines up to {last_line} were \
+                 taken for this row; correct the quotes and import again",
+                self.header.column(i)
+            ));
+        }
         let hint = if record.lines > 20 {
             format!("; the row goes on to line {last_line}: is a closing quote (\") missing?")
         } else {

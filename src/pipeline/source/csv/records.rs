@@ -27,6 +27,9 @@ pub(super) struct Record {
     pub(super) fields: usize,
     /// The file ended inside a quoted field.
     pub(super) unclosed: bool,
+    /// The first field with text behind its closing quote. Over several lines that means that a quote is missing, and that
+    /// the row has swallowed others.
+    pub(super) trailing_text: Option<usize>,
     /// The first `min(length, RECORD_LIMIT)` bytes of its decoded content. Longer than `kept`: room.
     data: Vec<u8>,
     kept: usize,
@@ -38,7 +41,8 @@ pub(super) struct Record {
 
 impl Record {
     fn clear(&mut self) {
-        (self.lines, self.fields, self.unclosed, self.kept, self.length) = (0, 0, false, 0, 0);
+        (self.lines, self.fields, self.kept, self.length) = (0, 0, 0, 0);
+        (self.unclosed, self.trailing_text) = (false, None);
     }
 
     /// What was kept of field `i`; `None` if there is no such field.
@@ -84,7 +88,9 @@ pub(super) struct Copy<'a> {
 /// The records of a text.
 pub(super) struct Records {
     bytes: Buffered,
+    delimiter: u8,
     parser: csv_core::Reader,
+    quotes: Quotes,
     line: u64,
     /// The byte consumed last: a line break there means that `line` has not begun yet.
     last: u8,
@@ -96,6 +102,8 @@ impl Records {
     pub(super) fn new(bytes: Buffered, delimiter: u8) -> Self {
         Self {
             bytes,
+            delimiter,
+            quotes: Quotes::FieldStart,
             parser: ReaderBuilder::new().delimiter(delimiter).build(),
             line: 1,
             last: b'\n',
@@ -147,12 +155,19 @@ impl Records {
         record.clear();
         let Some(line) = self.line_of_next()? else { return Ok(false) };
         record.line = line;
+        self.quotes = Quotes::FieldStart;
         record.ends.resize(COLUMN_LIMIT, 0);
         loop {
             let at_end = self.bytes.chunk()?.is_empty();
             // A line break ends any record but one that is still inside quotes: that is how we learn of it.
             let end_probe = at_end.then_some(&b"\n"[..]);
             let (result, consumed) = self.step(record, end_probe, copy.as_ref().map_or(0, |c| c.skip_fields))?;
+            if !at_end {
+                let chunk = &self.bytes.peek()[..consumed.bytes];
+                if let Some(i) = self.quotes.trailing_text(chunk, self.delimiter) {
+                    record.trailing_text.get_or_insert(consumed.fields_before + i);
+                }
+            }
             if let Some(copy) = copy.as_mut()
                 && !at_end
                 && consumed.fields_before >= copy.skip_fields
@@ -236,6 +251,45 @@ impl Records {
             self.last = bytes[n - 1];
         }
         self.bytes.consume(n);
+    }
+}
+
+/// Where in a field the bytes seen last were. The parser knows, but does not tell, and takes `"Ann" Bee` for `Ann Bee`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Quotes {
+    FieldStart,
+    Plain,
+    Quoted,
+    /// Behind a quote within a quoted field: its end, or the first half of a doubled one.
+    AfterQuote,
+}
+
+impl Quotes {
+    /// Goes through the next bytes of a record; the field among them, counted from 0, that has text behind its closing quote.
+    fn trailing_text(&mut self, bytes: &[u8], delimiter: u8) -> Option<usize> {
+        let last = *bytes.last()?;
+        if matches!(self, Self::FieldStart | Self::Plain) && !bytes.contains(&b'"') {
+            *self = if last == delimiter { Self::FieldStart } else { Self::Plain };
+            return None;
+        }
+        let (mut field, mut found) = (0, None);
+        for &byte in bytes {
+            *self = match (*self, byte) {
+                (Self::Quoted, b'"') => Self::AfterQuote,
+                (Self::FieldStart | Self::AfterQuote, b'"') | (Self::Quoted, _) => Self::Quoted,
+                (_, byte) if byte == delimiter => {
+                    field += 1;
+                    Self::FieldStart
+                }
+                (state, b'\r' | b'\n') => state,
+                (Self::AfterQuote, _) => {
+                    found.get_or_insert(field);
+                    Self::Plain
+                }
+                _ => Self::Plain,
+            };
+        }
+        found
     }
 }
 
