@@ -342,6 +342,7 @@ pub mod tests {
             ],
             cache_hits: 12,
             halts: vec![],
+            bugs: Vec::new(),
             notices: vec!["destination `crm` is not configured: 3 leads wait".into()],
             cut: vec![],
             interrupted: false,

@@ -32,6 +32,9 @@ pub async fn deliver(lane: Arc<Lane>, lead: Leased) {
     let slot = slot.filter(|_| !lane.stop.is_cancelled());
     let Some(slot) = slot else { return lane.put_back(&lead).await };
     let work = async {
+        if !lane.is_fit().await {
+            return Settlement::PutBack;
+        }
         match lead.state {
             LeadState::Sending => look(&lane, lead.clone()).await,
             _ => create(&lane, lead.clone()).await,

@@ -4,11 +4,14 @@
 //! the service can't be used, leads wait or go on without it (`enrich.when_unavailable`); a wrong account stops look-ups
 //! for the run either way, since it is a mistake to be mended, not weather.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::{Notify, OnceCell};
+
+use super::preflight;
 use super::progress::Halt;
 use super::shared::Shared;
 use crate::clock::Timestamp;
@@ -36,6 +39,10 @@ pub struct LookUps {
     /// Why it can't be used for the rest of this run.
     unusable: OnceLock<Unusable>,
     failures: AtomicU32,
+    checked: OnceCell<()>,
+    /// Who is being looked up at this moment: another bite with the same person waits for the answer.
+    in_flight: Mutex<HashSet<Fingerprint>>,
+    answered: Notify,
 }
 
 #[derive(Clone, Debug)]
@@ -45,6 +52,21 @@ struct Unusable {
     account_wrong: bool,
     /// When it may be usable again.
     until: Option<Timestamp>,
+}
+
+/// People that are being looked up; ends when it is dropped.
+struct Turn<'a> {
+    of: &'a LookUps,
+    keys: HashSet<Fingerprint>,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut in_flight = self.of.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
+        in_flight.retain(|key| !self.keys.contains(key));
+        drop(in_flight);
+        self.of.answered.notify_waiters();
+    }
 }
 
 /// What came of looking up one lead.
@@ -68,7 +90,15 @@ impl LookUps {
             daily_credits: settings.daily_credits,
             unusable: OnceLock::new(),
             failures: AtomicU32::new(0),
+            checked: OnceCell::new(),
+            in_flight: Mutex::default(),
+            answered: Notify::new(),
         }
+    }
+
+    /// Checks the account, once.
+    pub async fn check(&self, shared: &Shared) {
+        self.checked.get_or_init(|| preflight::look_ups(shared, self)).await;
     }
 
     /// People per call.
@@ -108,7 +138,8 @@ impl LookUps {
             .iter()
             .map(|lead| self.enricher.key(lead).map(|key| shared.fingerprints.fingerprint(self.enricher.kind(), &key)))
             .collect();
-        let mut known = self.from_cache(shared, keys.iter().flatten()).await?;
+        let turn = self.turn(keys.iter().flatten()).await;
+        let mut known = self.cached(shared, keys.iter().flatten()).await?;
         let mut missing: Vec<(Fingerprint, &Lead)> = Vec::new();
         for (key, lead) in keys.iter().zip(leads) {
             if let Some(key) = key
@@ -121,6 +152,7 @@ impl LookUps {
         if !missing.is_empty() {
             self.ask_for(shared, missing, &mut known).await?;
         }
+        drop(turn);
         Ok(keys
             .into_iter()
             .map(|key| match key {
@@ -134,7 +166,24 @@ impl LookUps {
             .collect())
     }
 
-    async fn from_cache<'a>(
+    /// Waits until none of these people is being looked up by somebody else, and marks them as being looked up by us.
+    async fn turn<'a>(&self, keys: impl Iterator<Item = &'a Fingerprint>) -> Turn<'_> {
+        let keys: HashSet<Fingerprint> = keys.cloned().collect();
+        loop {
+            // Registered before the look, so that an end in between wakes us.
+            let answered = self.answered.notified();
+            {
+                let mut in_flight = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
+                if in_flight.is_disjoint(&keys) {
+                    in_flight.extend(keys.iter().cloned());
+                    return Turn { of: self, keys };
+                }
+            }
+            answered.await;
+        }
+    }
+
+    async fn cached<'a>(
         &self,
         shared: &Shared,
         keys: impl Iterator<Item = &'a Fingerprint>,

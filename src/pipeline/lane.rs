@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, OnceCell, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::deliver::deliver;
+use super::preflight;
 use super::prepare::prepare;
 use super::progress::Halt;
 use super::shared::Shared;
@@ -41,6 +42,8 @@ pub struct Lane {
     pub stop: CancellationToken,
     /// Leads leased and not yet put down.
     in_hand: AtomicI64,
+    /// Whether the account was found fit, once it was asked: before the first lead that needs it.
+    fit: OnceCell<bool>,
     /// Told when a lead is put down: there may be room for a bite.
     freed: Notify,
 }
@@ -67,6 +70,7 @@ impl Lane {
             slots,
             stop,
             in_hand: AtomicI64::new(0),
+            fit: OnceCell::new(),
             freed: Notify::new(),
         }
     }
@@ -75,6 +79,18 @@ impl Lane {
     pub fn halt(&self, halt: Halt) {
         self.shared.account.halt(halt);
         self.stop.cancel();
+    }
+
+    /// Whether leads may be sent: checks the account the first time it is asked. A queue that holds nothing but duplicates
+    /// and unusable rows calls nobody.
+    pub async fn is_fit(&self) -> bool {
+        let check = async {
+            preflight::destination(self).await.unwrap_or_else(|error| {
+                self.store_failed(&error);
+                false
+            })
+        };
+        *self.fit.get_or_init(|| check).await
     }
 
     /// One lead less in hand.

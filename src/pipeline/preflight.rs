@@ -31,11 +31,11 @@ pub async fn look_ups(shared: &Shared, lookup: &LookUps) {
     }
 }
 
-/// Walks through the destination's own check; stops the lane if it fails.
+/// Walks through the destination's own check; stops the lane if it fails. Whether it passed.
 ///
 /// # Errors
 /// If the database can't be written.
-pub async fn destination(lane: &Lane) -> crate::store::Result<()> {
+pub async fn destination(lane: &Lane) -> crate::store::Result<bool> {
     let mut replies: Vec<Reply> = Vec::new();
     let halt = loop {
         match lane.destination.check(&replies) {
@@ -50,7 +50,7 @@ pub async fn destination(lane: &Lane) -> crate::store::Result<()> {
             }
             CheckStep::Passed(remarks) => {
                 remarks.into_iter().for_each(|remark| lane.shared.account.notice(format!("{}: {remark}", lane.name)));
-                return Ok(());
+                return Ok(true);
             }
             CheckStep::Failed { reason, remedy } => {
                 break Some(Halt { account: lane.name.clone(), reason, remedy: Some(remedy), exit: Exit::Usage });
@@ -61,7 +61,7 @@ pub async fn destination(lane: &Lane) -> crate::store::Result<()> {
     if let Some(halt) = halt {
         lane.halt(halt);
     }
-    Ok(())
+    Ok(false)
 }
 
 fn unanswered(lane: &Lane, error: &AskError) -> Option<Halt> {

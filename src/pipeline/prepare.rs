@@ -41,6 +41,12 @@ pub async fn prepare(lane: &Lane, leases: Vec<Leased>) -> Vec<Leased> {
             (Vec::new(), Vec::new())
         }
     };
+    let fresh = if fresh.is_empty() || (lane.is_fit().await && lane.shared.is_fit_to_prepare().await) {
+        fresh
+    } else {
+        join_all(fresh.iter().map(|it| lane.put_back(&it.lease))).await;
+        Vec::new()
+    };
     let mut steps: Vec<(Leased, Prepared, Fingerprint, Option<crate::store::CallId>)> = duplicates
         .into_iter()
         .map(|it| {

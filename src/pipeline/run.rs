@@ -11,7 +11,6 @@ use super::account::Account;
 use super::enrich::LookUps;
 use super::lane::Lane;
 use super::leases::Leases;
-use super::preflight;
 use super::progress::{Halt, Progress, Summary};
 use super::shared::Shared;
 use super::site::Site;
@@ -128,20 +127,14 @@ pub async fn run(
     })
 }
 
-/// Checks every account that is needed, then works the lanes side by side.
+/// Works the lanes side by side.
 async fn work(shared: &Arc<Shared>, lanes: Vec<Arc<Lane>>) -> Result<()> {
     if lanes.is_empty() || shared.stop.is_cancelled() {
         return Ok(());
     }
-    if let Some(lookup) = &shared.lookup {
-        preflight::look_ups(shared, lookup).await;
-    }
     let mut tasks = JoinSet::new();
     for lane in lanes {
-        tasks.spawn(async move {
-            preflight::destination(&lane).await?;
-            lane.work().await
-        });
+        tasks.spawn(lane.work());
     }
     let mut result = Ok(());
     while let Some(ended) = tasks.join_next().await {

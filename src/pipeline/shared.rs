@@ -49,6 +49,14 @@ impl Shared {
         self.lookup.as_ref().is_none_or(|lookup| lookup.is_usable())
     }
 
+    /// The same, with the look-up service's account checked first.
+    pub async fn is_fit_to_prepare(&self) -> bool {
+        if let Some(lookup) = &self.lookup {
+            lookup.check(self).await;
+        }
+        self.can_prepare()
+    }
+
     /// Reserves up to `wanted` from `--limit`.
     pub fn take_from_limit(&self, wanted: usize) -> usize {
         let Some(limit) = &self.limit else { return wanted };

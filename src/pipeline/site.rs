@@ -27,6 +27,9 @@ pub struct Site {
     keyring: Keyring,
 }
 
+/// A connector and the channel that sends for it.
+pub type Bound<T> = (Arc<T>, Arc<Channel>);
+
 /// Why a site can't be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum SiteError {
@@ -95,7 +98,7 @@ impl Site {
     ///
     /// # Errors
     /// If the configuration lacks something it needs.
-    pub fn destination(&self, name: &str, run: RunId) -> Result<(Arc<dyn Destination>, Arc<Channel>), SiteError> {
+    pub fn destination(&self, name: &str, run: RunId) -> Result<Bound<dyn Destination>, SiteError> {
         let Some(settings) = self.settings.destinations.get(name) else {
             return Err(SiteError::Incomplete { what: format!("destination `{name}` is not configured") });
         };
@@ -112,7 +115,7 @@ impl Site {
     ///
     /// # Errors
     /// If the configuration lacks something it needs.
-    pub fn enricher(&self, run: RunId) -> Result<Option<(Arc<dyn Enricher>, Arc<Channel>)>, SiteError> {
+    pub fn enricher(&self, run: RunId) -> Result<Option<Bound<dyn Enricher>>, SiteError> {
         let Some(settings) = &self.settings.enrich else { return Ok(None) };
         let built = registry::build_enricher(settings).map_err(|error| self.incomplete(&error))?;
         let url = match &settings.kind {

@@ -34,6 +34,6 @@ async fn a_wrong_key_is_an_error_and_not_a_new_beginning() {
     Fingerprinter::open(&vault, &ring(&["01"])).await.unwrap();
     let error = Fingerprinter::open(&vault, &ring(&["02"])).await.unwrap_err();
     assert!(error.to_string().starts_with("security.encryption_key doesn't open this database's keys"), "{error}");
-    vault.put_key(NAME, b"garbage".to_vec());
+    vault.put_key(Fingerprinter::NAME, b"garbage".to_vec());
     Fingerprinter::open(&vault, &ring(&["01"])).await.unwrap_err();
 }

@@ -126,6 +126,10 @@ impl Store for Handle {
         Ok(None)
     }
 
+    fn file(&self) -> Option<PathBuf> {
+        Some(self.path.clone())
+    }
+
     fn location(&self) -> String {
         format!("sqlite://{}", self.path.display())
     }
