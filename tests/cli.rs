@@ -210,7 +210,9 @@ impl Place {
     /// With a `leadsync.toml` for a sandbox of its own.
     fn with_sandbox() -> Self {
         let (child, config) = start_sandbox("127.0.0.1:0");
-        Self { sandbox: Some(child), ..Self::new(&config) }
+        let mut place = Self::new(&config);
+        place.sandbox = Some(child);
+        place
     }
 
     fn path(&self, name: &str) -> std::path::PathBuf {
@@ -382,7 +384,7 @@ fn an_import_is_told_explained_and_repeated_without_sending_anything() {
         "1 × email: not an e-mail address, it has no @",
         "1 × too few fields: 1, the header has 2",
         "rejected rows, to be fixed and imported again: leads.csv.rejected.csv",
-        "1 × duplicate of lead 1",
+        "1 × duplicate of another lead",
     ] {
         assert!(said.err.contains(expected), "{expected}:\n{}", said.err);
     }

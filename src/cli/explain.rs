@@ -395,7 +395,7 @@ mod tests {
             company     → Example Inc (from the look-up)
 
           look-up
-            found (call 12345)
+            found
             title    CTO
             company  Example Inc
 

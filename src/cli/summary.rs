@@ -383,6 +383,7 @@ pub mod tests {
           waiting  1 lead; the next is due in 4 min (2026-11-22T05:35:11Z)
 
           next
+            leadsync run              goes on with what waits
             leadsync results --run 7  one line a lead, as CSV
             leadsync explain ID       the whole story of one of them
 
@@ -424,7 +425,7 @@ pub mod tests {
           waiting  12 leads; the next is due in 4 min (2026-11-22T05:35:11Z)
 
           next
-            leadsync run              goes on with what waits
+            leadsync run              goes on with what waits, once that is mended
             leadsync results --run 7  one line a lead, as CSV
             leadsync explain ID       the whole story of one of them
 
