@@ -12,11 +12,13 @@ mod bulk;
 mod error;
 mod open;
 mod plan;
+#[allow(clippy::duplicate_mod, reason = "the operations in ops/ are compiled for each driver, from one text")]
 mod postgres;
 mod refresh;
 mod rows;
 mod schema;
 mod sql;
+#[allow(clippy::duplicate_mod, reason = "as above")]
 mod sqlite;
 mod types;
 
@@ -93,7 +95,8 @@ pub trait Queue: Send + Sync {
     async fn renew(&self, held: &[(LeadId, LeaseToken)], until: Timestamp) -> Result<Vec<LeadId>>;
 
     /// Applies steps in order, in one transaction, on behalf of a run; one outcome per step. Claims are won here and
-    /// given up here (see [`StepOutcome`]); the run's counts change in the same transaction.
+    /// given up here (see [`StepOutcome`]); the run's counts change in the same transaction. After
+    /// [`StoreError::Unavailable`] repeat the same batch as a whole: what was applied then says so and is left alone.
     async fn commit(&self, run: RunId, steps: &[Step], now: Timestamp) -> Result<Vec<StepOutcome>>;
 
     /// Who holds these identities at this destination: a look before paying for a look-up. The claim itself is won in
@@ -117,7 +120,8 @@ pub trait Vault: Send + Sync {
     /// Every account's token, for `auth status`.
     async fn tokens(&self) -> Result<Vec<(String, StoredToken)>>;
 
-    /// Asks for the turn to refresh the token of `generation` (0: there is none yet), until `until`.
+    /// Asks for the turn to refresh the token of `generation` (0: there is none yet), until `until`. `holder` is random for
+    /// each attempt; asking again as the same holder (after a broken connection) gives the same turn again.
     async fn begin_refresh(
         &self,
         account: &str,
@@ -146,7 +150,8 @@ pub trait Vault: Send + Sync {
     /// How much of the account's daily quota is used.
     async fn quota_used(&self, account: &str, utc_day: i64) -> Result<i64>;
 
-    /// Takes up to `wanted` from the day's quota and returns how much it got; negative `wanted` gives back.
+    /// Takes up to `wanted` from the day's quota and returns how much it got; negative `wanted` gives back (and the answer
+    /// is negative too).
     async fn take_quota(&self, account: &str, utc_day: i64, wanted: i64, limit: Option<i64>) -> Result<i64>;
 
     /// Cached answers fetched at or after `fresh_after`.
@@ -158,7 +163,8 @@ pub trait Vault: Send + Sync {
     /// Writes calls that belong to no step and no look-up (tokens, checks).
     async fn log_calls(&self, calls: &[CallRecord]) -> Result<()>;
 
-    /// Says why an account is not called until then; a pause that ends later wins. `until` in the past lifts it.
+    /// Says why an account is not called until then; a pause that ends later wins. An `until` of `Timestamp::default()`
+    /// (1970) lifts it.
     async fn pause(&self, pause: &Pause) -> Result<()>;
 
     /// All pauses that end after `now`.

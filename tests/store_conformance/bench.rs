@@ -81,6 +81,15 @@ impl Bench {
         leased
     }
 
+    /// Queues and leases so many leads of the default destination, and leaves alone those that name none.
+    pub async fn leased_of_default(&self, count: usize) -> Vec<Leased> {
+        let rows: Vec<_> = (0..count).map(|n| new_lead(&format!("n{n}@example.com"))).collect();
+        self.enqueue(self.run, &rows, NOW).await.unwrap();
+        let leased = self.lease(&LeaseRequest { is_default: false, ..self.ask(1_000) }, NOW).await.unwrap();
+        assert_eq!(leased.len(), count);
+        leased
+    }
+
     /// Queues and leases one lead.
     pub async fn one(&self) -> Leased {
         self.leased(&["ann@example.com"]).await.remove(0)

@@ -76,6 +76,11 @@ impl Handle {
         self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed(doing))
     }
 
+    /// For `pick`: SQLite needs no advice.
+    async fn begin_picking(&self, doing: &'static str) -> Result<Tx> {
+        self.begin(doing).await
+    }
+
     async fn begin_read(&self, doing: &'static str) -> Result<Tx> {
         self.readers.begin().await.map_err(failed(doing))
     }
