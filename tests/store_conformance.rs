@@ -18,6 +18,8 @@ mod lease;
 #[path = "store_conformance/ledger.rs"]
 mod ledger;
 
+#[path = "store_conformance/model.rs"]
+mod model;
 #[path = "store_conformance/opening.rs"]
 mod opening;
 #[path = "store_conformance/operate.rs"]

@@ -211,6 +211,11 @@ pub trait Store: Queue + Vault + Ledger {
     /// The database's own clock, where it has one shared by all workers (Postgres).
     async fn server_time(&self) -> Result<Option<Timestamp>>;
 
+    /// How it keeps what is committed: the database's own settings as they hold inside our transactions, by name.
+    async fn durability(&self) -> Result<Vec<(&'static str, String)>> {
+        Ok(Vec::new())
+    }
+
     /// Where it lies, without user name and password: for messages.
     fn location(&self) -> String;
 

@@ -166,6 +166,17 @@ impl Store for Handle {
         Ok(Some(Timestamp::from_ms(ms)))
     }
 
+    async fn durability(&self) -> Result<Vec<(&'static str, String)>> {
+        let err = failed("durability");
+        let mut tx = self.begin("durability").await?;
+        let mut found = Vec::new();
+        for name in ["synchronous_commit", "fsync", "full_page_writes", "transaction_isolation", "search_path"] {
+            let value = sqlx::query_scalar::<Db, String>("SELECT current_setting($1)").bind(name);
+            found.push((name, value.fetch_one(&mut *tx).await.map_err(&err)?));
+        }
+        Ok(found)
+    }
+
     fn location(&self) -> String {
         self.location.clone()
     }

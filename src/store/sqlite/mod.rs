@@ -131,6 +131,21 @@ impl Store for Handle {
         Ok(None)
     }
 
+    async fn durability(&self) -> Result<Vec<(&'static str, String)>> {
+        let err = failed("durability");
+        let mut tx = self.begin("durability").await?;
+        let mut found = Vec::new();
+        for (name, text) in [
+            ("journal_mode", "SELECT journal_mode FROM pragma_journal_mode"),
+            ("synchronous", "SELECT CAST(synchronous AS TEXT) FROM pragma_synchronous"),
+            ("foreign_keys", "SELECT CAST(foreign_keys AS TEXT) FROM pragma_foreign_keys"),
+            ("busy_timeout", "SELECT CAST(timeout AS TEXT) FROM pragma_busy_timeout"),
+        ] {
+            found.push((name, sqlx::query_scalar::<Db, String>(text).fetch_one(&mut *tx).await.map_err(&err)?));
+        }
+        Ok(found)
+    }
+
     fn location(&self) -> String {
         format!("sqlite://{}", self.path.display())
     }
