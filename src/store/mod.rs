@@ -83,12 +83,14 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 #[async_trait]
 pub trait Queue: Send + Sync {
     /// Adds rows to the queue, in one transaction, stamped `created_at_ms = now`. Rows that carry a rejection are stored
-    /// as `rejected`, finished, and counted to the run (`taken` and `rejected`).
+    /// as `rejected`, finished, and counted to the run (`taken` and `rejected`). Repeated after a connection that broke during
+    /// the commit it may store rows twice: the second is skipped as a duplicate later, never sent.
     async fn enqueue(&self, run: RunId, leads: &[NewLead], now: Timestamp) -> Result<()>;
 
     /// Leases up to `max` due leads: state `received`, `ready` or `sending`, `not_before_ms <= now`, and under no live
     /// lease; those due longest first. No lead is ever under two live leases. Stamps `created_at_ms` and the destination
-    /// where they are missing, sets the lead's run, and counts leads new to the run as `taken`.
+    /// where they are missing, sets the lead's run, and counts leads new to the run as `taken`. Postgres: texts are cut at
+    /// 1,048,576 characters, since rows can hold more than a message can carry.
     async fn lease(&self, ask: &LeaseRequest, now: Timestamp) -> Result<Vec<Leased>>;
 
     /// Heartbeat: extends the leases that are still held to `until`; returns those.

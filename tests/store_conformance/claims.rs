@@ -16,6 +16,7 @@ cases![
     three_duplicates_get_their_turn_one_after_the_other,
     a_duplicate_rejected_before_it_could_claim_hands_the_turn_on,
     a_duplicate_that_loses_again_takes_those_behind_it_along,
+    those_behind_a_loser_follow_when_the_winner_fails_in_the_same_batch,
     a_lead_set_aside_after_it_claimed_gives_its_place_up,
     a_lead_and_its_duplicate_may_settle_in_one_batch,
     a_reinstated_duplicate_of_another_run_is_not_counted_here,
@@ -136,6 +137,20 @@ async fn a_duplicate_that_loses_again_takes_those_behind_it_along(bench: Bench) 
     assert_eq!(outcomes, [applied(LeadState::Ready), StepOutcome::Duplicate { of: new.id }]);
     assert_eq!(bench.record(leads[2].id).await.duplicate_of, Some(new.id));
     assert_eq!(bench.step(refuse(new)).await, reinstating(LeadState::Rejected, leads[1].id, true));
+}
+
+async fn those_behind_a_loser_follow_when_the_winner_fails_in_the_same_batch(bench: Bench) {
+    let leads = three(&bench).await;
+    bench.steps(&leads.iter().map(|lead| prepare(lead, "a")).collect::<Vec<_>>()).await;
+    bench.step(refuse(&leads[0])).await;
+    bench.enqueue(bench.run, &[new_lead("a@example.com")], NOW).await.unwrap();
+    let due = bench.lease(&bench.ask(2), NOW).await.unwrap();
+    let (new, heir) =
+        (due.iter().find(|lead| lead.first_in_run).unwrap(), due.iter().find(|lead| !lead.first_in_run).unwrap());
+    let outcomes = bench.steps(&[prepare(new, "a"), prepare(heir, "a"), refuse(new)]).await;
+    assert_eq!(outcomes[2], reinstating(LeadState::Rejected, heir.id, true));
+    let last = bench.record(leads[2].id).await;
+    assert_eq!((last.state, last.duplicate_of), (LeadState::Skipped, Some(heir.id)));
 }
 
 async fn a_lead_set_aside_after_it_claimed_gives_its_place_up(bench: Bench) {

@@ -157,7 +157,7 @@ async fn a_repeated_batch_says_again_whom_it_reinstated(bench: Bench) {
     bench.steps(&[prepare(&leads[0], "same"), prepare(&leads[1], "same")]).await;
     let batch = [refuse(&leads[0])];
     let wanted = reinstating(LeadState::Rejected, leads[1].id, true);
-    assert_eq!(bench.steps(&batch).await, [wanted.clone()]);
+    assert_eq!(bench.steps(&batch).await, std::slice::from_ref(&wanted));
     let counts = bench.counts().await;
     assert_eq!(bench.steps(&batch).await, [wanted]);
     assert_eq!(bench.counts().await, counts);

@@ -16,7 +16,7 @@ cases![the_store_agrees_with_a_model_whatever_happens];
 
 /// Games played each time; `MODEL_GAMES=500` for a long look.
 fn games() -> u64 {
-    std::env::var("MODEL_GAMES").ok().and_then(|games| games.parse().ok()).unwrap_or(6)
+    std::env::var("MODEL_GAMES").ok().and_then(|games| games.parse().ok()).unwrap_or(3)
 }
 
 const OPERATIONS: usize = 120;

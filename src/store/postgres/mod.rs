@@ -47,7 +47,6 @@ const IDLE_TIMEOUT_MS: u32 = 60_000;
 const MIGRATION_LOCK: i64 = 0x6c65_6164_7379_6e63;
 
 /// An open Postgres database.
-#[derive(Debug)]
 pub(super) struct Handle {
     pool: PgPool,
     /// Quoted.

@@ -39,7 +39,6 @@ mod sql {
 const READERS: u32 = 4;
 
 /// An open SQLite database.
-#[derive(Debug)]
 pub(super) struct Handle {
     writer: SqlitePool,
     readers: SqlitePool,
