@@ -26,7 +26,8 @@ impl Halt {
 
 /// Gets a token for the look-up service.
 pub async fn look_ups(shared: &Shared, lookup: &LookUps) {
-    if let Err(error) = lookup.channel.bearer().await {
+    // A refresh that has begun goes on without us.
+    if let Some(Err(error)) = shared.stop.run_until_cancelled(lookup.channel.bearer()).await {
         lookup.halt(shared, Halt::from_auth("enrich", &error), None);
     }
 }
@@ -42,7 +43,7 @@ pub async fn destination(lane: &Lane) -> crate::store::Result<bool> {
             CheckStep::Ask(request) => {
                 let (result, calls) = lane.channel.ask("check", &request, &lane.stop).await;
                 calls.iter().for_each(|call| lane.shared.account.called(call));
-                lane.shared.store.log_calls(&calls).await?;
+                lane.shared.patiently(|| lane.shared.store.log_calls(&calls)).await?;
                 match result {
                     Ok(reply) => replies.push(reply),
                     Err(error) => break unanswered(lane, &error),
