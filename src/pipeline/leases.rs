@@ -110,3 +110,51 @@ impl Leases {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::AdjustedClock;
+    use crate::lead::{LeadState, RawLead};
+
+    const TERM: Duration = Duration::from_secs(60);
+
+    fn lease(expires: Timestamp) -> Leased {
+        Leased {
+            id: LeadId(7),
+            token: LeaseToken(11),
+            expires,
+            state: LeadState::Ready,
+            raw: RawLead::default(),
+            destination: "crm".to_owned(),
+            origin: None,
+            prepared: None,
+            attempts: 0,
+            deferrals: 0,
+            probes: 0,
+            sent_at: None,
+            first_in_run: true,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_is_set_back_makes_no_lease_last_longer() {
+        let clock = AdjustedClock::starting_at(Timestamp::from_ms(1_000_000));
+        let leases = Leases::new(TERM);
+        let lease = lease(clock.now().plus(TERM));
+        leases.add(&lease, Instant::now());
+        tokio::time::advance(Duration::from_secs(50)).await;
+        clock.set(Timestamp::from_ms(0));
+        assert!(leases.left(lease.id, lease.token, clock.now()) <= Duration::from_secs(10));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_is_set_forward_shortens_it_as_it_does_for_everyone() {
+        let clock = AdjustedClock::starting_at(Timestamp::from_ms(1_000_000));
+        let leases = Leases::new(TERM);
+        let lease = lease(clock.now().plus(TERM));
+        leases.add(&lease, Instant::now());
+        clock.set(lease.expires);
+        assert_eq!(leases.left(lease.id, lease.token, clock.now()), Duration::ZERO);
+    }
+}
