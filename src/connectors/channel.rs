@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use super::Limits;
 use crate::auth::{Account, AuthError, Bearer, Tokens};
 use crate::clock::{Clock, Timestamp};
-use crate::http::limit::{Limiter, Permit};
+use crate::http::limit::{Departed, Limiter, Permit};
 use crate::http::message::{Reply, Request, SendError};
 use crate::http::retry::{Backoff, Breaker, Budget};
 use crate::http::send::HttpClient;
@@ -161,8 +161,8 @@ impl Channel {
     /// Writes the request: departs through the limiter, sends, and says what came back and how long it took. Never
     /// repeats. `permit` is used up; the departure may wait for its window: see [`Channel::send_if`].
     pub async fn send(&self, permit: Permit, bearer: Option<&Bearer>, request: &Request) -> Exchange {
-        permit.depart().await;
-        self.write(bearer, request).await
+        let departed = permit.depart().await;
+        self.write(departed, bearer, request).await
     }
 
     /// The same, if `still` says so once the request may depart: the wait for its window may have been long, and what
@@ -174,14 +174,14 @@ impl Channel {
         request: &Request,
         still: impl FnOnce(Timestamp) -> bool + Send,
     ) -> Option<Exchange> {
-        permit.depart().await;
+        let departed = permit.depart().await;
         match still(self.clock.now()) {
-            true => Some(self.write(bearer, request).await),
+            true => Some(self.write(departed, bearer, request).await),
             false => None,
         }
     }
 
-    async fn write(&self, bearer: Option<&Bearer>, request: &Request) -> Exchange {
+    async fn write(&self, departed: Departed, bearer: Option<&Bearer>, request: &Request) -> Exchange {
         self.requests.fetch_add(1, Ordering::Relaxed);
         let started_at = self.clock.now();
         let call = CallId::new(started_at);
@@ -190,6 +190,9 @@ impl Channel {
             Ok(request) => self.http.send(&request, self.timeout).await,
             Err(error) => Err(error),
         };
+        if result.is_ok() {
+            departed.replied();
+        }
         if let (Some(bearer), Ok(reply)) = (bearer, &result)
             && reply.status != StatusCode::UNAUTHORIZED
         {

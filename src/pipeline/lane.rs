@@ -94,11 +94,17 @@ impl Lane {
     /// and unusable rows calls nobody.
     pub async fn is_fit(&self) -> bool {
         let check = async {
-            let check = self.shared.cut.run_until_cancelled(preflight::destination(self)).await;
-            check.unwrap_or(Ok(false)).unwrap_or_else(|error| {
-                self.store_failed(&error);
-                false
-            })
+            match self.shared.cut.run_until_cancelled(preflight::destination(self)).await {
+                Some(Ok(fit)) => fit,
+                Some(Err(error)) => {
+                    self.store_failed(&error);
+                    false
+                }
+                None => {
+                    self.halt(preflight::stopped(self));
+                    false
+                }
+            }
         };
         *self.fit.get_or_init(|| check).await
     }

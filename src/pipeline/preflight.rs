@@ -15,12 +15,15 @@ use crate::http::message::Reply;
 impl Halt {
     /// A token that could not be had.
     pub fn from_auth(account: &str, error: &AuthError) -> Self {
-        Self {
-            account: account.to_owned(),
-            reason: error.to_string(),
-            remedy: error.remedy().map(str::to_owned),
-            exit: error.exit(),
-        }
+        let table = if account == "enrich" { "[enrich]".to_owned() } else { format!("[destinations.{account}]") };
+        let remedy = match error {
+            AuthError::Unavailable { .. } => {
+                Some("run again when it can be reached; what waits stays in the queue".to_owned())
+            }
+            AuthError::Refused { remedy, .. } => Some(format!("{remedy} (in {table})")),
+            _ => error.remedy().map(str::to_owned),
+        };
+        Self { account: account.to_owned(), reason: error.to_string(), remedy, exit: error.exit() }
     }
 }
 
@@ -65,9 +68,19 @@ pub async fn destination(lane: &Lane) -> crate::store::Result<bool> {
     Ok(false)
 }
 
+/// The end of `--max-duration`, or a signal: whether leads could have been sent is not known.
+pub fn stopped(lane: &Lane) -> Halt {
+    Halt {
+        account: lane.name.clone(),
+        reason: "stopped before the account check was answered".to_owned(),
+        remedy: Some("nothing was sent; run again".to_owned()),
+        exit: Exit::Unavailable,
+    }
+}
+
 fn unanswered(lane: &Lane, error: &AskError) -> Option<Halt> {
     match error {
-        AskError::Stopped => None,
+        AskError::Stopped => Some(stopped(lane)),
         AskError::Auth(error) => Some(Halt::from_auth(&lane.name, error)),
         AskError::Send(error) => Some(Halt {
             account: lane.name.clone(),
