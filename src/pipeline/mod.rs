@@ -15,6 +15,7 @@ pub mod import;
 mod lane;
 mod leases;
 pub mod normalise;
+mod pauses;
 mod preflight;
 mod prepare;
 pub mod progress;

@@ -79,6 +79,15 @@ async fn a_request_is_sent_once_with_its_token_and_can_be_logged() {
 }
 
 #[tokio::test]
+async fn what_may_no_longer_be_sent_when_it_departs_is_not_written() {
+    let addr = api(|_, _| panic!("nothing should arrive")).await;
+    let (channel, _) = channel(addr, &LIMITS);
+    let permit = channel.permit(&CancellationToken::new()).await.unwrap();
+    assert!(channel.send_if(permit, None, &get(addr), |_| false).await.is_none());
+    assert_eq!(channel.requests(), 0);
+}
+
+#[tokio::test]
 async fn ask_rides_out_passing_failures_and_reports_every_call() {
     let addr = api(|n, _| match n {
         0 => None,
