@@ -310,7 +310,10 @@ async fn after(
         Verdict::NotNow { why, .. } => {
             if let Next::Deferred(until) = judgement.next {
                 let pause = Pause { account: lane.channel.account().to_owned(), until, why: why.clone() };
-                lane.pause_account(pause).await;
+                lane.pause_account(pause.clone()).await;
+                if until > lane.shared.clock.now().plus(lane.shared.wait) {
+                    lane.halt(Halt::from_pause(&lane.name, &pause));
+                }
             }
             After::Settle
         }

@@ -11,6 +11,7 @@ use crate::connectors::{Asked, CheckStep, Verdict};
 use crate::exit::Exit;
 use crate::http::classify::classify;
 use crate::http::message::Reply;
+use crate::store::Pause;
 
 impl Halt {
     /// A token that could not be had.
@@ -20,6 +21,16 @@ impl Halt {
             reason: error.to_string(),
             remedy: error.remedy().map(str::to_owned),
             exit: error.exit(),
+        }
+    }
+
+    /// An account that asked to be left alone for longer than a run waits.
+    pub fn from_pause(account: &str, pause: &Pause) -> Self {
+        Self {
+            account: account.to_owned(),
+            reason: format!("paused until {}: {}", pause.until, pause.why),
+            remedy: Some("the leads keep their attempts; run again then".to_owned()),
+            exit: Exit::Unavailable,
         }
     }
 }

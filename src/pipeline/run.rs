@@ -16,9 +16,10 @@ use super::shared::Shared;
 use super::site::Site;
 use super::writer::Writer;
 use crate::clock::{AdjustedClock, Timestamp};
+use crate::connectors::channel::Channel;
 use crate::exit::Exit;
 use crate::http::retry::Backoff;
-use crate::store::{Result, RunId, Store, Waiting};
+use crate::store::{Pause, Result, RunId, Store, Waiting};
 
 /// What is to be worked.
 #[derive(Clone, Debug, Default)]
@@ -94,7 +95,7 @@ pub async fn run(
         stop: stop.clone(),
         cut,
     });
-    let lanes = lanes(site, &shared, &waiting);
+    let lanes = lanes(site, &shared, &waiting, &site.store.pauses(started_at).await?);
     let result = work(&shared, lanes).await;
     drop(shared);
     // The last clone of the writer is gone: it ends when everything handed over is durable.
@@ -154,7 +155,7 @@ async fn work(shared: &Arc<Shared>, lanes: Vec<Arc<Lane>>) -> Result<()> {
 }
 
 /// One lane for each configured destination that something waits for.
-fn lanes(site: &Site, shared: &Arc<Shared>, waiting: &[Waiting]) -> Vec<Arc<Lane>> {
+fn lanes(site: &Site, shared: &Arc<Shared>, waiting: &[Waiting], pauses: &[Pause]) -> Vec<Arc<Lane>> {
     let now = site.clock.now();
     let soon = now.plus(site.settings.run.wait);
     let default = site.settings.default_destination().map(|(name, _)| name);
@@ -177,6 +178,13 @@ fn lanes(site: &Site, shared: &Arc<Shared>, waiting: &[Waiting]) -> Vec<Arc<Lane
         }
         match site.destination(name, shared.run) {
             Ok((destination, channel)) => {
+                if let Some(pause) = asked_for(pauses, &channel, destination.limits().daily_limit, now) {
+                    if pause.until > soon {
+                        shared.account.halt(Halt::from_pause(name, pause));
+                        continue;
+                    }
+                    channel.limiter().pause_until(pause.until, &pause.why);
+                }
                 let is_default = default == Some(name);
                 lanes.push(Arc::new(Lane::new(Arc::clone(shared), name.to_owned(), is_default, destination, channel)));
             }
@@ -189,6 +197,18 @@ fn lanes(site: &Site, shared: &Arc<Shared>, waiting: &[Waiting]) -> Vec<Arc<Lane
         }
     }
     lanes
+}
+
+/// The pause that this account asked for in an earlier run. One until tomorrow is our own daily limit's, which is counted
+/// anew with every create: it may have been raised since.
+fn asked_for<'a>(
+    pauses: &'a [Pause],
+    channel: &Channel,
+    daily_limit: Option<u32>,
+    now: Timestamp,
+) -> Option<&'a Pause> {
+    let pause = pauses.iter().find(|pause| pause.account == channel.account())?;
+    (daily_limit.is_none() || pause.until != now.next_utc_day()).then_some(pause)
 }
 
 fn look_ups(site: &Site, run: RunId, account: &Account, stop: &CancellationToken) -> Option<LookUps> {
