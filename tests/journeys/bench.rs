@@ -8,6 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use leadsync::sandbox::{FaultPlan, LedgerLead, Running, Sandbox, SandboxOptions};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -17,18 +18,22 @@ use tokio::task::JoinHandle;
 
 use crate::support::database::{Kind, TestDatabase};
 
-/// Makes every journey a test on each database.
+/// Makes every journey a test, on both databases at once: journeys wait more than they work.
 macro_rules! journeys {
     ($($case:ident),* $(,)?) => {
-        mod sqlite {
+        mod on_both {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $case() { super::$case(crate::support::database::Kind::Sqlite).await; })*
-        }
-        mod postgres {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $case() { super::$case(crate::support::database::Kind::Postgres).await; })*
+            async fn $case() { crate::bench::on_both(super::$case).await; })*
         }
     };
+}
+
+/// Runs a journey on SQLite and on Postgres, and says on which it failed.
+pub async fn on_both<F: Future<Output = ()> + Send + 'static>(journey: impl Fn(Kind) -> F) {
+    let kinds = [Kind::Sqlite, Kind::Postgres];
+    let failed = join_all(kinds.map(|kind| tokio::spawn(journey(kind)))).await.into_iter().zip(kinds);
+    let failed: Vec<Kind> = failed.filter(|(result, _)| result.is_err()).map(|(_, kind)| kind).collect();
+    assert!(failed.is_empty(), "failed on {failed:?}");
 }
 
 /// For databases that keep no key file. Hidden like every other secret.
@@ -199,7 +204,7 @@ impl Bench {
         let words = tokio::spawn(async move {
             let (mut out_bytes, mut err_bytes) = (Vec::new(), Vec::new());
             let (a, b) = tokio::join!(out.read_to_end(&mut out_bytes), err.read_to_end(&mut err_bytes));
-            (a.unwrap(), b.unwrap());
+            a.and(b).unwrap();
             (String::from_utf8(out_bytes).unwrap(), String::from_utf8(err_bytes).unwrap())
         });
         let secrets = self.secrets();
