@@ -6,10 +6,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use base64::Engine as _;
-use url::{Host, Url};
+use url::Url;
 
-use crate::http::message::Rate;
+use crate::http::message::{Rate, is_loopback};
+use crate::secret;
 
 /// A value that can't be read: what was expected instead, with an example.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -121,41 +121,14 @@ pub fn address(text: &str) -> Result<Url, Mismatch> {
     Ok(url)
 }
 
-/// Whether the address can only be this machine.
-pub fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
-        None => false,
-    }
-}
-
 /// Reads an encryption key: 64 hex digits, or base64 of 32 bytes.
 ///
 /// # Errors
 /// [`Mismatch`] for anything else.
 pub fn encryption_key(text: &str) -> Result<[u8; 32], Mismatch> {
-    let text = text.trim();
-    hex_key(text)
-        .or_else(|| {
-            let bytes = base64::engine::general_purpose::STANDARD.decode(text).ok()?;
-            bytes.try_into().ok()
-        })
-        .ok_or_else(|| {
-            Mismatch::new("64 hex digits or base64 of 32 bytes, as made by `openssl rand -hex 32`; or a list of them")
-        })
-}
-
-fn hex_key(text: &str) -> Option<[u8; 32]> {
-    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
-    let mut key = [0; 32];
-    for (byte, index) in key.iter_mut().zip((0..64).step_by(2)) {
-        *byte = u8::from_str_radix(&text[index..index + 2], 16).ok()?;
-    }
-    Some(key)
+    secret::key_bytes(text).ok_or_else(|| {
+        Mismatch::new("64 hex digits or base64 of 32 bytes, as made by `openssl rand -hex 32`; or a list of them")
+    })
 }
 
 /// Reads a database's address.

@@ -167,7 +167,7 @@ impl Channel {
         let call = CallId::new(started_at);
         let began = Instant::now();
         let result = match authorised(request, bearer) {
-            Ok(request) => self.http.send(&request, self.timeout).await,
+            Ok(request) => self.http.send(&request, self.timeout).await.map(|reply| reply.dated(self.clock.now())),
             Err(error) => Err(error),
         };
         if let (Some(bearer), Ok(reply)) = (bearer, &result)

@@ -5,9 +5,10 @@
 //! line in the registry (`registry.rs`).
 
 pub mod channel;
+pub mod classify;
 pub mod live_data;
 pub mod registry;
-pub mod reply;
+mod routing;
 pub mod seven_targets;
 pub mod template;
 
@@ -150,7 +151,7 @@ pub trait Destination: Send + Sync {
     fn create(&self, prepared: &Prepared) -> Result<Request, Unsendable>;
     /// "Is it there?" `None`: this API can't say.
     fn find(&self, prepared: &Prepared) -> Option<Request>;
-    /// What a complete reply means. `None`: leave it to [`crate::http::classify`], which judges by status alone.
+    /// What a complete reply means. `None`: leave it to [`classify`], which judges by status alone.
     fn read(&self, asked: Asked, reply: &Reply) -> Option<Verdict>;
     /// The account check, given the replies so far; pure, so that the caller owns the sending.
     fn check(&self, replies: &[Reply]) -> CheckStep;

@@ -11,9 +11,9 @@ use super::progress::Halt;
 use super::record::{Case, Judgement, Next};
 use crate::auth::Bearer;
 use crate::connectors::channel::Exchange;
+use crate::connectors::classify::{classify, may_be_at_work};
 use crate::connectors::{Asked, UnknownPolicy, Verdict};
 use crate::exit::Exit;
-use crate::http::classify::{classify, may_be_at_work};
 use crate::http::limit::Permit;
 use crate::http::message::Request;
 use crate::lead::{Event, LeadState};
@@ -230,7 +230,7 @@ fn read(lane: &Lane, asked: Asked, exchange: &Exchange) -> Verdict {
         Ok(reply) => lane.destination.read(asked, reply),
         Err(_) => None,
     };
-    own_word.unwrap_or_else(|| classify(asked, &exchange.result, lane.shared.clock.now()))
+    own_word.unwrap_or_else(|| classify(asked, &exchange.result))
 }
 
 fn case<'a>(

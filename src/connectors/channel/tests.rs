@@ -110,7 +110,7 @@ async fn ask_refreshes_the_token_once_after_a_401() {
     let (result, calls) = channel.ask("lookup", &get(addr), &CancellationToken::new()).await;
     assert_eq!(result.unwrap().status, 200);
     assert_eq!(calls.len(), 2);
-    assert_eq!(calls[0].verdict, "401 Unauthorized; token refreshed");
+    assert_eq!(calls[0].verdict, "401 Unauthorized: an empty reply; token refreshed");
     assert_eq!(vault.calls().len(), 2, "one token to begin with, one after the 401");
 }
 
