@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::deliver::deliver;
 use super::preflight;
-use super::prepare::prepare;
+use super::prepare::{PlaceQueue, prepare};
 use super::progress::Halt;
 use super::shared::Shared;
 use crate::clock::{Clock, Timestamp};
@@ -44,6 +44,8 @@ pub struct Lane {
     in_hand: AtomicI64,
     /// Whether the account was found fit, once it was asked: before the first lead that needs it.
     fit: OnceCell<bool>,
+    /// Bites are looked up side by side, but claim in the order in which they were leased.
+    queue: PlaceQueue,
     /// Told when a lead is put down: there may be room for a bite.
     freed: Notify,
 }
@@ -70,6 +72,7 @@ impl Lane {
             slots,
             stop,
             in_hand: AtomicI64::new(0),
+            queue: PlaceQueue::default(),
             fit: OnceCell::new(),
             freed: Notify::new(),
         }
@@ -218,8 +221,9 @@ impl Lane {
         while raw.peek().is_some() {
             let chunk: Vec<_> = raw.by_ref().take(batch).collect();
             let lane = Arc::clone(self);
+            let place = self.queue.next();
             tasks.spawn(async move {
-                let ready = prepare(&lane, chunk).await;
+                let ready = prepare(&lane, chunk, place).await;
                 let mut deliveries = JoinSet::new();
                 for lead in ready {
                     deliveries.spawn(deliver(Arc::clone(&lane), lead));

@@ -1,6 +1,9 @@
 //! `received` → `ready`: normalise, look whether it is a duplicate, look the person up, win the claim.
 
+use std::sync::{Mutex, PoisonError};
+
 use futures_util::future::join_all;
+use tokio::sync::oneshot;
 
 use super::deliver::Settlement;
 use super::enrich::LookedUp;
@@ -22,7 +25,7 @@ struct Candidate {
 }
 
 /// Prepares a bite of raw leads; returns those that are ready to be sent. All others are out of hand.
-pub async fn prepare(lane: &Lane, leases: Vec<Leased>) -> Vec<Leased> {
+pub async fn prepare(lane: &Lane, leases: Vec<Leased>, place: Place) -> Vec<Leased> {
     let mut candidates = Vec::with_capacity(leases.len());
     let mut settled = Vec::new();
     for lease in leases {
@@ -66,6 +69,7 @@ pub async fn prepare(lane: &Lane, leases: Vec<Leased>) -> Vec<Leased> {
             LookedUp::Wait { until, why } => settled.push(put_off(lane, candidate.lease, until, &why)),
         }
     }
+    let turn = place.turn().await;
     let ((), ready) = futures_util::join!(
         async {
             join_all(
@@ -75,7 +79,38 @@ pub async fn prepare(lane: &Lane, leases: Vec<Leased>) -> Vec<Leased> {
         },
         join_all(steps.into_iter().map(|(lease, prepared, claim, call)| claimed(lane, lease, prepared, claim, call))),
     );
+    drop(turn);
     ready.into_iter().flatten().collect()
+}
+
+/// Keeps bites in order: of two rows of a file with the same e-mail, the first is the one that is sent.
+#[derive(Debug, Default)]
+pub struct PlaceQueue(Mutex<Option<oneshot::Receiver<()>>>);
+
+/// A bite's place behind the bite before it.
+pub struct Place {
+    before: Option<oneshot::Receiver<()>>,
+    /// Tells the one behind us, by being dropped.
+    done: oneshot::Sender<()>,
+}
+
+impl PlaceQueue {
+    /// The place behind all that were handed out before.
+    pub fn next(&self) -> Place {
+        let (done, behind_us) = oneshot::channel();
+        let before = self.0.lock().unwrap_or_else(PoisonError::into_inner).replace(behind_us);
+        Place { before, done }
+    }
+}
+
+impl Place {
+    /// Waits until the bite before us has claimed, or was given up; ours ends when the answer is dropped.
+    async fn turn(self) -> oneshot::Sender<()> {
+        if let Some(before) = self.before {
+            let _ = before.await;
+        }
+        self.done
+    }
 }
 
 fn candidate(lane: &Lane, lease: Leased) -> Result<Candidate, Box<(Leased, String)>> {
