@@ -10,7 +10,6 @@ mod ask;
 #[cfg(test)]
 mod tests;
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -48,7 +47,6 @@ pub struct Channel {
     breaker: Breaker,
     backoff: Backoff,
     budget: Budget,
-    requests: AtomicU64,
     proof: Mutex<Proof>,
 }
 
@@ -84,7 +82,6 @@ impl Channel {
             breaker: Breaker::default(),
             backoff: Backoff::default(),
             budget: Budget::new(),
-            requests: AtomicU64::new(0),
             proof: Mutex::default(),
         }
     }
@@ -108,16 +105,6 @@ impl Channel {
     /// since only the connector can read some replies.
     pub fn breaker(&self) -> &Breaker {
         &self.breaker
-    }
-
-    /// From writing a request to the reply's last byte.
-    pub fn timeout(&self) -> Duration {
-        self.timeout
-    }
-
-    /// Requests sent so far, whatever became of them; token requests are not counted.
-    pub fn requests(&self) -> u64 {
-        self.requests.load(Ordering::Relaxed)
     }
 
     /// Waits for the right to send one request; `None` if `stop` came first.
@@ -162,7 +149,6 @@ impl Channel {
     /// repeats. `permit` is used up; the departure may wait a little for its window, so leave the lease a margin.
     pub async fn send(&self, permit: Permit, bearer: Option<&Bearer>, request: &Request) -> Exchange {
         permit.depart().await;
-        self.requests.fetch_add(1, Ordering::Relaxed);
         let started_at = self.clock.now();
         let call = CallId::new(started_at);
         let began = Instant::now();

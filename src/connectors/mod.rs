@@ -4,13 +4,13 @@
 //! A connector is one folder (`mod.rs` the trait's implementation, `wire.rs` the bodies, `tests.rs`, `fixtures/`) and one
 //! line in the registry (`registry.rs`).
 
-pub mod channel;
+pub(crate) mod channel;
 pub mod classify;
-pub mod live_data;
+mod live_data;
 pub mod registry;
 mod routing;
-pub mod seven_targets;
-pub mod template;
+mod seven_targets;
+mod template;
 
 use std::fmt;
 use std::time::Duration;

@@ -3,7 +3,7 @@
 //! Only [`crate::connectors::channel`] sends for connectors; a connector builds a [`message::Request`] and reads a
 //! [`message::Reply`]. What a lost connection means (may the other side have acted?) is decided in [`send`], once.
 
-pub mod limit;
+pub(crate) mod limit;
 pub mod message;
-pub mod retry;
-pub mod send;
+pub(crate) mod retry;
+pub(crate) mod send;

@@ -131,7 +131,7 @@ impl Lane {
 
     /// Stops calls to this account until then, here and for every other worker.
     pub async fn pause_account(&self, pause: Pause) {
-        self.channel.limiter().pause_until(pause.until, &pause.why);
+        self.channel.limiter().pause_until(pause.until);
         if let Err(error) = self.shared.store.pause(&pause).await {
             tracing::warn!("could not record that {} is paused: {error}", self.name);
         }

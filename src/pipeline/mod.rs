@@ -4,23 +4,23 @@
 //! import ─▶ queue ─▶ lane ─▶ prepare (normalise, enrich, claim) ─▶ deliver ─▶ record ─▶ writer ─▶ database
 //! ```
 //!
-//! [`run`] starts one [`lane`] per destination. What a crash leaves behind is always a row in one of the states of
+//! [`run`] starts one `lane` per destination. What a crash leaves behind is always a row in one of the states of
 //! [`crate::lead::LeadState`], under a lease that lapses by itself.
 
 mod account;
 mod deliver;
 mod enrich;
 mod hands;
-pub mod import;
+pub(crate) mod import;
 mod lane;
 mod leases;
-pub mod normalise;
+pub(crate) mod normalise;
 mod preflight;
 mod prepare;
-pub mod progress;
+pub(crate) mod progress;
 mod record;
-pub mod run;
+pub(crate) mod run;
 mod shared;
-pub mod site;
+pub(crate) mod site;
 pub mod source;
 mod writer;

@@ -15,7 +15,7 @@ use std::fmt;
 use crate::config::NormaliseSettings;
 use crate::lead::{Lead, RawLead};
 
-pub use phone::{Region, UnknownRegion, region};
+pub use phone::region;
 
 use text::Tidied;
 

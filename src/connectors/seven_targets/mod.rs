@@ -4,7 +4,7 @@
 //!
 //! Sources: <https://7targets.ai/help/integrate/api> (endpoints and fields; the repository `7targets/7targets-docs` keeps its
 //! history), the vendor's own clients `7targets/Salesforce-Integration` and `7targets/7Targets-Odoo-integration` (undocumented
-//! fields, states). Error bodies, rate limits and the answer to an existing e-mail are documented nowhere: see [`phrases`].
+//! fields, states). Error bodies, rate limits and the answer to an existing e-mail are documented nowhere: see `phrases.rs`.
 
 mod check;
 mod phrases;
