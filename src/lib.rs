@@ -21,6 +21,11 @@
 //! lead, clock, exit, mask, secret, telemetry   see nothing of ours but the clock
 //! ```
 
+#![allow(
+    rustdoc::private_intra_doc_links,
+    reason = "most readers of these pages read the code: `cargo doc --document-private-items` has the targets"
+)]
+
 mod auth;
 pub mod cli;
 pub mod clock;

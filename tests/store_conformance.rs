@@ -17,6 +17,7 @@ mod foreign;
 mod lease;
 #[path = "store_conformance/ledger.rs"]
 mod ledger;
+
 #[path = "store_conformance/model.rs"]
 mod model;
 #[path = "store_conformance/opening.rs"]

@@ -148,7 +148,7 @@ impl Channel {
     /// Writes the request: departs through the limiter, sends, and says what came back and how long it took. Never
     /// repeats. `permit` is used up; the departure may wait a little for its window, so leave the lease a margin.
     pub async fn send(&self, permit: Permit, bearer: Option<&Bearer>, request: &Request) -> Exchange {
-        permit.depart().await;
+        let departed = permit.depart().await;
         let started_at = self.clock.now();
         let call = CallId::new(started_at);
         let began = Instant::now();
@@ -156,6 +156,9 @@ impl Channel {
             Ok(request) => self.http.send(&request, self.timeout).await.map(|reply| reply.dated(self.clock.now())),
             Err(error) => Err(error),
         };
+        if result.is_ok() {
+            departed.replied();
+        }
         if let (Some(bearer), Ok(reply)) = (bearer, &result)
             && reply.status != StatusCode::UNAUTHORIZED
         {

@@ -5,6 +5,10 @@
 //! lie a database commit and a token; so every departure is entered in a log, and the next waits until the window before
 //! it has room. The pace keeps the wait at the log short and carries the limit across restarts, when the log is empty;
 //! the log alone makes "never more than `count` in any window" true.
+//!
+//! Between departure and arrival lies a network, and a machine that is busy. A request that was held up on its way counts
+//! later at the server than it left here, so the log learns from its reply how late it may have been ([`Departed`]) and
+//! holds its place in the window that much longer.
 
 #[cfg(test)]
 mod tests;
@@ -13,7 +17,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::ops::Add;
-use std::sync::{Arc, Mutex as StdMutex, PoisonError};
+use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use governor::clock::{Clock as GovernorClock, Reference};
@@ -26,13 +30,18 @@ use tokio_util::sync::CancellationToken;
 use super::message::Rate;
 use crate::clock::{Clock, Timestamp};
 
-/// Part of the window that is left free, for requests that reach the server closer together than they left.
-const MARGIN_PERCENT: u32 = 3;
-/// The margin never needs to be longer than this.
-const MARGIN_MAX: Duration = Duration::from_secs(1);
+/// Part of the window that is always left free, in thousandths: for what no reply can tell, such as the way of a request
+/// that happens to be faster than all before it.
+const MARGIN_PER_MILLE: u32 = 15;
+/// The same margin never needs to be longer than this.
+const MARGIN_MAX: Duration = Duration::from_millis(500);
+/// Part of the window, in thousandths, by which a request may count as late at most: with the margin, 95 % of the limit
+/// is used even by an API whose replies take now long, now short.
+const LATE_PER_MILLE: u32 = 30;
 /// How much lateness the pace makes up for: timers wake up to a millisecond late, and without catching up each of these
 /// would be lost from the rate.
-const CATCH_UP: Duration = Duration::from_millis(100);
+/// So would be those of a slow commit. A quarter of a second's worth may follow at once.
+const CATCH_UP: Duration = Duration::from_millis(250);
 
 /// The limiter of one account; cheap to clone.
 #[derive(Clone)]
@@ -57,9 +66,29 @@ struct Limits {
         TokioClock,
         governor::middleware::NoOpMiddleware<TokioInstant>,
     >,
-    /// Departures of the last window, oldest first; at most `count`. Held while waiting for room, so that departures keep
-    /// their order.
-    departures: Mutex<VecDeque<Instant>>,
+    /// At most this much later than usual.
+    late_max: Duration,
+    /// Held by the first of those who wait for room, so that departures keep their order.
+    door: Mutex<()>,
+    log: StdMutex<Log>,
+}
+
+/// Departures of the last window.
+#[derive(Debug)]
+struct Log {
+    /// Oldest first; at most `count`.
+    departures: VecDeque<Departure>,
+    /// How many were dropped from the front: the number of the first that is left.
+    first: u64,
+    /// The shortest time from departure to reply so far.
+    fastest: Duration,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Departure {
+    at: Instant,
+    /// How much later than usual it may have reached the server; the most that counts, until its reply tells.
+    late: Duration,
 }
 
 impl fmt::Debug for Limiter {
@@ -110,7 +139,7 @@ impl Limits {
     fn of(rate: &Rate) -> Self {
         let per = rate.per.clamp(Duration::from_millis(1), FAR);
         let count = NonZeroU32::new(rate.count).unwrap_or(NonZeroU32::MIN);
-        let window = per + (per * MARGIN_PERCENT / 100).min(MARGIN_MAX);
+        let window = per + (per / 1000 * MARGIN_PER_MILLE).min(MARGIN_MAX);
         let interval = (window / count.get()).max(Duration::from_nanos(1));
         let late = u32::try_from(CATCH_UP.as_nanos().div_ceil(interval.as_nanos())).unwrap_or(u32::MAX);
         let burst = count.min(NonZeroU32::MIN.saturating_add(late));
@@ -122,7 +151,14 @@ impl Limits {
         if let Some(spare) = NonZeroU32::new(burst.get() - 1) {
             let _ = pace.check_n(spare);
         }
-        Self { count: count.get() as usize, window, pace, departures: Mutex::default() }
+        Self {
+            count: count.get() as usize,
+            window,
+            late_max: (per / 1000 * LATE_PER_MILLE).min(MARGIN_MAX),
+            pace,
+            door: Mutex::default(),
+            log: StdMutex::new(Log { departures: VecDeque::new(), first: 0, fastest: Duration::MAX }),
+        }
     }
 }
 
@@ -157,18 +193,75 @@ impl fmt::Debug for Permit {
 
 impl Permit {
     /// Counts the departure, to be called right before the request is written: waits, as a rule not at all, until the
-    /// window has room.
-    pub async fn depart(self) {
-        let Some(limits) = &self.0.limits else { return };
-        let mut departures = limits.departures.lock().await;
-        if departures.len() >= limits.count {
-            if let Some(oldest) = departures.front() {
-                sleep_until(*oldest + limits.window).await;
+    /// window has room. The answer is to be told when the reply has come.
+    pub async fn depart(self) -> Departed {
+        let Some(limits) = &self.0.limits else { return Departed { shared: self.0, number: 0 } };
+        let _first = limits.door.lock().await;
+        loop {
+            // Read again after each wait: replies that came meanwhile tell how late the oldest was.
+            let room_at = limits.room_at();
+            match room_at.filter(|at| *at > Instant::now()) {
+                Some(at) => sleep_until(at).await,
+                None => break,
             }
-            departures.pop_front();
         }
-        // What counts is when it really leaves, not when it was allowed to: timers are late, never early.
-        departures.push_back(Instant::now());
+        let number = limits.enter();
+        Departed { shared: Arc::clone(&self.0), number }
+    }
+}
+
+impl Limits {
+    fn log(&self) -> MutexGuard<'_, Log> {
+        // Whole after a panic elsewhere: each change is a single step.
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// When the window has room; `None`: now.
+    fn room_at(&self) -> Option<Instant> {
+        let log = self.log();
+        let oldest = log.departures.front().filter(|_| log.departures.len() >= self.count)?;
+        Some(oldest.at + self.window + oldest.late)
+    }
+
+    /// What counts is when it really leaves, not when it was allowed to: timers are late, never early.
+    fn enter(&self) -> u64 {
+        let mut log = self.log();
+        if log.departures.len() >= self.count {
+            log.departures.pop_front();
+            log.first += 1;
+        }
+        log.departures.push_back(Departure { at: Instant::now(), late: self.late_max });
+        log.first + log.departures.len() as u64 - 1
+    }
+
+    fn replied(&self, number: u64) {
+        let mut log = self.log();
+        let Some(index) = number.checked_sub(log.first).and_then(|index| usize::try_from(index).ok()) else { return };
+        let Some(took) = log.departures.get(index).map(|departure| departure.at.elapsed()) else { return };
+        log.fastest = log.fastest.min(took);
+        let late = (took - log.fastest).min(self.late_max);
+        log.departures[index].late = late;
+    }
+}
+
+/// A request under way.
+pub struct Departed {
+    shared: Arc<Shared>,
+    number: u64,
+}
+
+impl fmt::Debug for Departed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Departed").field("number", &self.number).finish_non_exhaustive()
+    }
+}
+
+impl Departed {
+    /// The reply has come. A request whose reply never comes counts as late as can be.
+    pub fn replied(self) {
+        if let Some(limits) = &self.shared.limits {
+            limits.replied(self.number);
+        }
     }
 }
 

@@ -12,11 +12,13 @@ mod bulk;
 mod error;
 mod open;
 mod plan;
+#[allow(clippy::duplicate_mod, reason = "the operations in ops/ are compiled for each driver, from one text")]
 mod postgres;
 mod refresh;
 mod rows;
 mod schema;
 mod sql;
+#[allow(clippy::duplicate_mod, reason = "as above")]
 mod sqlite;
 mod types;
 
@@ -81,19 +83,22 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 #[async_trait]
 pub trait Queue: Send + Sync {
     /// Adds rows to the queue, in one transaction, stamped `created_at_ms = now`. Rows that carry a rejection are stored
-    /// as `rejected`, finished, and counted to the run (`taken` and `rejected`).
+    /// as `rejected`, finished, and counted to the run (`taken` and `rejected`). Repeated after a connection that broke during
+    /// the commit it may store rows twice: the second is skipped as a duplicate later, never sent.
     async fn enqueue(&self, run: RunId, leads: &[NewLead], now: Timestamp) -> Result<()>;
 
     /// Leases up to `max` due leads: state `received`, `ready` or `sending`, `not_before_ms <= now`, and under no live
     /// lease; those due longest first. No lead is ever under two live leases. Stamps `created_at_ms` and the destination
-    /// where they are missing, sets the lead's run, and counts leads new to the run as `taken`.
+    /// where they are missing, sets the lead's run, and counts leads new to the run as `taken`. Postgres: texts are cut at
+    /// 1,048,576 characters, since rows can hold more than a message can carry.
     async fn lease(&self, ask: &LeaseRequest, now: Timestamp) -> Result<Vec<Leased>>;
 
     /// Heartbeat: extends the leases that are still held to `until`; returns those.
     async fn renew(&self, held: &[(LeadId, LeaseToken)], until: Timestamp) -> Result<Vec<LeadId>>;
 
     /// Applies steps in order, in one transaction, on behalf of a run; one outcome per step. Claims are won here and
-    /// given up here (see [`StepOutcome`]); the run's counts change in the same transaction.
+    /// given up here (see [`StepOutcome`]); the run's counts change in the same transaction. After
+    /// [`StoreError::Unavailable`] repeat the same batch as a whole: what was applied then says so and is left alone.
     async fn commit(&self, run: RunId, steps: &[Step], now: Timestamp) -> Result<Vec<StepOutcome>>;
 
     /// Who holds these identities at this destination: a look before paying for a look-up. The claim itself is won in
@@ -117,7 +122,8 @@ pub trait Vault: Send + Sync {
     /// Every account's token, for `auth status`.
     async fn tokens(&self) -> Result<Vec<(String, StoredToken)>>;
 
-    /// Asks for the turn to refresh the token of `generation` (0: there is none yet), until `until`.
+    /// Asks for the turn to refresh the token of `generation` (0: there is none yet), until `until`. `holder` is random for
+    /// each attempt; asking again as the same holder (after a broken connection) gives the same turn again.
     async fn begin_refresh(
         &self,
         account: &str,
@@ -146,7 +152,8 @@ pub trait Vault: Send + Sync {
     /// How much of the account's daily quota is used.
     async fn quota_used(&self, account: &str, utc_day: i64) -> Result<i64>;
 
-    /// Takes up to `wanted` from the day's quota and returns how much it got; negative `wanted` gives back.
+    /// Takes up to `wanted` from the day's quota and returns how much it got; negative `wanted` gives back (and the answer
+    /// is negative too).
     async fn take_quota(&self, account: &str, utc_day: i64, wanted: i64, limit: Option<i64>) -> Result<i64>;
 
     /// Cached answers fetched at or after `fresh_after`.
@@ -158,7 +165,8 @@ pub trait Vault: Send + Sync {
     /// Writes calls that belong to no step and no look-up (tokens, checks).
     async fn log_calls(&self, calls: &[CallRecord]) -> Result<()>;
 
-    /// Says why an account is not called until then; a pause that ends later wins. `until` in the past lifts it.
+    /// Says why an account is not called until then; a pause that ends later wins. An `until` of `Timestamp::default()`
+    /// (1970) lifts it.
     async fn pause(&self, pause: &Pause) -> Result<()>;
 
     /// All pauses that end after `now`.
@@ -208,6 +216,11 @@ pub trait Store: Queue + Vault + Ledger {
     /// The file, where the database is one (SQLite).
     fn file(&self) -> Option<std::path::PathBuf> {
         None
+    }
+
+    /// How it keeps what is committed: the database's own settings as they hold inside our transactions, by name.
+    async fn durability(&self) -> Result<Vec<(&'static str, String)>> {
+        Ok(Vec::new())
     }
 
     /// Where it lies, without user name and password: for messages.

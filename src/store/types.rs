@@ -87,7 +87,7 @@ pub struct Leased {
     pub raw: RawLead,
     pub destination: String,
     pub origin: Option<Origin>,
-    /// There as soon as the lead has been `ready`.
+    /// There as soon as the lead has been `ready`; missing then only if a foreign hand wrote the state or damaged this.
     pub prepared: Option<Prepared>,
     /// Create requests that failed.
     pub attempts: u32,
@@ -204,7 +204,8 @@ pub enum StepOutcome {
     },
     /// The quota has no room: nothing was changed.
     QuotaUsedUp,
-    /// The lease is no longer ours (or the lead is gone): nothing was changed.
+    /// The lease is no longer ours (or the lead is gone): nothing of the lead was changed. The step's calls are logged all
+    /// the same, since they were made.
     LeaseLost,
     /// The life cycle has no such move: nothing was changed. A bug.
     Illegal(IllegalMove),

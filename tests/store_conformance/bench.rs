@@ -68,6 +68,7 @@ impl Bench {
             destination: DESTINATION.to_owned(),
             is_default: true,
             imported_by: None,
+            unprepared_too: true,
             max,
             term: TERM,
         }
@@ -78,6 +79,15 @@ impl Bench {
         self.enqueue(self.run, &emails.iter().map(|email| new_lead(email)).collect::<Vec<_>>(), NOW).await.unwrap();
         let leased = self.lease(&self.ask(1_000), NOW).await.unwrap();
         assert_eq!(leased.len(), emails.len(), "exactly these were due");
+        leased
+    }
+
+    /// Queues and leases so many leads of the default destination, and leaves alone those that name none.
+    pub async fn leased_of_default(&self, count: usize) -> Vec<Leased> {
+        let rows: Vec<_> = (0..count).map(|n| new_lead(&format!("n{n}@example.com"))).collect();
+        self.enqueue(self.run, &rows, NOW).await.unwrap();
+        let leased = self.lease(&LeaseRequest { is_default: false, ..self.ask(1_000) }, NOW).await.unwrap();
+        assert_eq!(leased.len(), count);
         leased
     }
 
@@ -203,10 +213,15 @@ pub fn call(id: i64, lead: Option<LeadId>) -> CallRecord {
     }
 }
 
+/// A late acceptance that another run counts, or nobody any more.
+pub fn uncounted(state: LeadState) -> StepOutcome {
+    StepOutcome::Applied { state, counted: false, reinstated: Vec::new() }
+}
+
 pub fn applied(state: LeadState) -> StepOutcome {
-    StepOutcome::Applied { state, reinstated: Vec::new() }
+    StepOutcome::Applied { state, counted: true, reinstated: Vec::new() }
 }
 
 pub fn reinstating(state: LeadState, lead: LeadId, counted_here: bool) -> StepOutcome {
-    StepOutcome::Applied { state, reinstated: vec![Reinstated { lead, counted_here }] }
+    StepOutcome::Applied { state, counted: true, reinstated: vec![Reinstated { lead, counted_here }] }
 }

@@ -1,1 +1,185 @@
+//! What accounts share.
 
+use leadsync::clock::Timestamp;
+use leadsync::lead::{LookUp, Person};
+use leadsync::store::{CachedLookUp, CallId, Pause, RefreshTurn, StoredToken};
+
+use crate::bench::{Bench, NOW, call, fingerprint, later};
+
+cases![
+    a_token_is_replaced_only_by_its_successor,
+    one_worker_refreshes_while_the_others_wait,
+    eight_workers_get_one_turn,
+    a_lost_refresh_permits_one_repeat,
+    asking_again_for_the_same_turn_is_no_repeat,
+    an_abandoned_refresh_makes_room_at_once,
+    an_outdated_generation_gets_no_turn,
+    a_dead_grant_is_marked_only_while_it_is_current,
+    the_first_sealed_key_stays,
+    a_quota_gives_what_is_left_and_takes_back,
+    a_quota_is_exact_for_eight_workers,
+    look_ups_are_cached_for_as_long_as_asked,
+    an_older_answer_never_replaces_a_newer_one,
+    the_longer_pause_wins_and_can_be_lifted,
+];
+
+fn token(generation: i64) -> StoredToken {
+    StoredToken {
+        generation,
+        sealed: vec![0, 255, u8::try_from(generation).unwrap()],
+        expires_at: later(3_600_000),
+        refreshed_at: NOW,
+        needs_login: None,
+    }
+}
+
+async fn a_token_is_replaced_only_by_its_successor(bench: Bench) {
+    assert_eq!(bench.token("acme").await.unwrap(), None);
+    assert!(!bench.replace_token("acme", 3, &token(4)).await.unwrap(), "there is no third");
+    assert!(bench.replace_token("acme", 0, &token(1)).await.unwrap());
+    assert!(!bench.replace_token("acme", 0, &token(1)).await.unwrap());
+    assert!(bench.replace_token("acme", 1, &token(2)).await.unwrap());
+    assert!(!bench.replace_token("acme", 1, &token(2)).await.unwrap());
+    assert_eq!(bench.token("acme").await.unwrap(), Some(token(2)));
+    assert!(bench.replace_token("other", 0, &token(1)).await.unwrap());
+    let all = bench.tokens().await.unwrap();
+    assert_eq!(all, [("acme".to_owned(), token(2)), ("other".to_owned(), token(1))]);
+}
+
+async fn turn(bench: &Bench, generation: i64, holder: i64, now: Timestamp) -> RefreshTurn {
+    let until = Timestamp::from_ms(now.ms() + 1_000);
+    bench.begin_refresh("acme", generation, holder, until, now).await.unwrap()
+}
+
+async fn one_worker_refreshes_while_the_others_wait(bench: Bench) {
+    assert_eq!(turn(&bench, 0, 1, NOW).await, RefreshTurn::Yours { repeated: false });
+    assert_eq!(bench.token("acme").await.unwrap(), None, "a refresh that has begun is no token");
+    assert!(bench.tokens().await.unwrap().is_empty());
+    assert_eq!(turn(&bench, 0, 2, later(999)).await, RefreshTurn::Busy { until: later(1_000) });
+    assert!(bench.replace_token("acme", 0, &token(1)).await.unwrap());
+    assert_eq!(turn(&bench, 0, 2, later(999)).await, RefreshTurn::Superseded);
+    assert_eq!(turn(&bench, 1, 2, later(999)).await, RefreshTurn::Yours { repeated: false });
+}
+
+async fn eight_workers_get_one_turn(bench: Bench) {
+    let bench = &bench;
+    let turns = (0..8).map(|holder| async move {
+        let store = bench.database.again().await;
+        store.begin_refresh("acme", 0, holder, later(1_000), NOW).await.unwrap()
+    });
+    let turns = futures_util::future::join_all(turns).await;
+    let mine = turns.iter().filter(|turn| **turn == RefreshTurn::Yours { repeated: false }).count();
+    let busy = turns.iter().filter(|turn| **turn == RefreshTurn::Busy { until: later(1_000) }).count();
+    assert_eq!((mine, busy), (1, 7));
+}
+
+async fn a_lost_refresh_permits_one_repeat(bench: Bench) {
+    turn(&bench, 0, 1, NOW).await;
+    assert_eq!(turn(&bench, 0, 2, later(1_000)).await, RefreshTurn::Yours { repeated: true });
+    assert_eq!(turn(&bench, 0, 3, later(1_500)).await, RefreshTurn::Busy { until: later(2_000) });
+    assert!(bench.replace_token("acme", 0, &token(1)).await.unwrap());
+    assert_eq!(turn(&bench, 1, 3, later(1_500)).await, RefreshTurn::Yours { repeated: false });
+}
+
+async fn asking_again_for_the_same_turn_is_no_repeat(bench: Bench) {
+    turn(&bench, 0, 1, NOW).await;
+    assert_eq!(turn(&bench, 0, 1, later(10)).await, RefreshTurn::Yours { repeated: false });
+}
+
+async fn an_abandoned_refresh_makes_room_at_once(bench: Bench) {
+    turn(&bench, 0, 1, NOW).await;
+    bench.abandon_refresh("acme", 2).await.unwrap();
+    assert!(matches!(turn(&bench, 0, 3, NOW).await, RefreshTurn::Busy { .. }), "only the holder can abandon it");
+    bench.abandon_refresh("acme", 1).await.unwrap();
+    assert_eq!(turn(&bench, 0, 3, NOW).await, RefreshTurn::Yours { repeated: false });
+}
+
+async fn an_outdated_generation_gets_no_turn(bench: Bench) {
+    bench.replace_token("acme", 0, &token(1)).await.unwrap();
+    assert_eq!(turn(&bench, 0, 1, NOW).await, RefreshTurn::Superseded);
+    assert_eq!(turn(&bench, 2, 1, NOW).await, RefreshTurn::Superseded);
+}
+
+async fn a_dead_grant_is_marked_only_while_it_is_current(bench: Bench) {
+    bench.replace_token("acme", 0, &token(1)).await.unwrap();
+    bench.mark_needs_login("acme", 0, "too old").await.unwrap();
+    assert_eq!(bench.token("acme").await.unwrap().unwrap().needs_login, None);
+    turn(&bench, 1, 1, NOW).await;
+    bench.mark_needs_login("acme", 1, "the refresh token was refused").await.unwrap();
+    let marked = bench.token("acme").await.unwrap().unwrap();
+    assert_eq!(marked.needs_login.as_deref(), Some("the refresh token was refused"));
+    assert!(bench.replace_token("acme", 1, &token(2)).await.unwrap());
+    assert_eq!(bench.token("acme").await.unwrap(), Some(token(2)));
+}
+
+async fn the_first_sealed_key_stays(bench: Bench) {
+    assert_eq!(bench.sealed_key("claims").await.unwrap(), None);
+    assert_eq!(bench.keep_sealed_key("claims", &[1, 0, 255]).await.unwrap(), [1, 0, 255]);
+    assert_eq!(bench.keep_sealed_key("claims", &[2]).await.unwrap(), [1, 0, 255]);
+    assert_eq!(bench.sealed_key("claims").await.unwrap(), Some(vec![1, 0, 255]));
+}
+
+async fn a_quota_gives_what_is_left_and_takes_back(bench: Bench) {
+    let day = NOW.utc_day();
+    assert_eq!(bench.quota_used("acme", day).await.unwrap(), 0);
+    assert_eq!(bench.take_quota("acme", day, 7, Some(10)).await.unwrap(), 7);
+    assert_eq!(bench.take_quota("acme", day, 7, Some(10)).await.unwrap(), 3);
+    assert_eq!(bench.take_quota("acme", day, 7, Some(10)).await.unwrap(), 0);
+    assert_eq!(bench.take_quota("acme", day, -4, Some(10)).await.unwrap(), -4);
+    assert_eq!(bench.quota_used("acme", day).await.unwrap(), 6);
+    assert_eq!(bench.take_quota("acme", day, -9, Some(10)).await.unwrap(), -6, "never below zero");
+    assert_eq!(bench.take_quota("acme", day + 1, 7, None).await.unwrap(), 7);
+    assert_eq!(bench.take_quota("acme", day + 1, 1, Some(3)).await.unwrap(), 0, "a limit lowered meanwhile");
+}
+
+async fn a_quota_is_exact_for_eight_workers(bench: Bench) {
+    let bench = &bench;
+    let takers = (0..8).map(|_| async move {
+        let store = bench.database.again().await;
+        let mut got = 0;
+        for _ in 0..10 {
+            got += store.take_quota("acme", 1, 3, Some(100)).await.unwrap();
+        }
+        got
+    });
+    let got: i64 = futures_util::future::join_all(takers).await.into_iter().sum();
+    assert_eq!((got, bench.quota_used("acme", 1).await.unwrap()), (100, 100));
+}
+
+fn answer(key: &str, answer: LookUp, fetched_ms: i64) -> CachedLookUp {
+    CachedLookUp { key: fingerprint(key), answer, fetched_at: later(fetched_ms), call: Some(CallId(5)) }
+}
+
+fn found(name: &str) -> LookUp {
+    LookUp::Found { person: Box::new(Person { name: Some(name.to_owned()), ..Person::default() }) }
+}
+
+async fn look_ups_are_cached_for_as_long_as_asked(bench: Bench) {
+    let answers = [answer("a", found("Ann \"Bee\""), 0), answer("b", LookUp::NotFound, 10)];
+    bench.remember(&answers, &[call(5, None)]).await.unwrap();
+    let keys = [fingerprint("a"), fingerprint("b"), fingerprint("c")];
+    let cached = bench.cached(&keys, NOW).await.unwrap();
+    assert_eq!(cached, answers);
+    assert_eq!(bench.cached(&keys, later(1)).await.unwrap(), answers[1..]);
+    assert!(bench.cached(&[], NOW).await.unwrap().is_empty());
+}
+
+async fn an_older_answer_never_replaces_a_newer_one(bench: Bench) {
+    bench.remember(&[answer("a", found("new"), 10), answer("a", LookUp::NotFound, 5)], &[]).await.unwrap();
+    bench.remember(&[answer("a", LookUp::NotFound, 9)], &[]).await.unwrap();
+    assert_eq!(bench.cached(&[fingerprint("a")], NOW).await.unwrap(), [answer("a", found("new"), 10)]);
+    bench.remember(&[answer("a", LookUp::NotFound, 11)], &[]).await.unwrap();
+    assert_eq!(bench.cached(&[fingerprint("a")], NOW).await.unwrap(), [answer("a", LookUp::NotFound, 11)]);
+}
+
+async fn the_longer_pause_wins_and_can_be_lifted(bench: Bench) {
+    let pause = |ms, why: &str| Pause { account: "acme".to_owned(), until: later(ms), why: why.to_owned() };
+    bench.pause(&pause(50, "429")).await.unwrap();
+    bench.pause(&pause(20, "short")).await.unwrap();
+    assert_eq!(bench.pauses(NOW).await.unwrap(), [pause(50, "429")]);
+    bench.pause(&pause(90, "402")).await.unwrap();
+    assert_eq!(bench.pauses(later(89)).await.unwrap(), [pause(90, "402")]);
+    assert!(bench.pauses(later(90)).await.unwrap().is_empty());
+    bench.pause(&Pause { until: Timestamp::default(), ..pause(0, "") }).await.unwrap();
+    assert!(bench.pauses(NOW).await.unwrap().is_empty());
+}

@@ -73,7 +73,16 @@ impl TestDatabase {
         self.try_sql(text).unwrap_or_else(|said| panic!("{said}\nin: {text}"))
     }
 
-    /// The same; what was said if it fails.
+    /// Postgres: runs one statement that wants no transaction around it.
+    pub fn sql_alone(&self, text: &str) {
+        let program = std::process::Command::new("psql")
+            .args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", self.settings.url.expose(), "-c", text])
+            .output()
+            .expect("psql can be started");
+        assert!(program.status.success(), "{}", String::from_utf8_lossy(&program.stderr));
+    }
+
+    /// As [`Self::sql`]; what was said if it fails.
     pub fn try_sql(&self, text: &str) -> Result<String, String> {
         use std::io::Write;
         use std::process::{Command, Stdio};

@@ -4,7 +4,7 @@
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
 /// A server that tests may make schemas in.
@@ -12,8 +12,8 @@ use std::sync::OnceLock;
 pub struct Postgres {
     /// Where it is, as `database.url` wants it.
     pub url: String,
-    /// Closing it (also by dying) tells the watchdog to stop the cluster and remove its directory.
-    _lifeline: Option<ChildStdin>,
+    /// When its standard input closes (also by our death) it stops the cluster and removes its directory.
+    _watchdog: Option<Child>,
 }
 
 /// The server of this test program, started once.
@@ -23,7 +23,7 @@ pub struct Postgres {
 pub fn postgres() -> &'static Postgres {
     static SERVER: OnceLock<Postgres> = OnceLock::new();
     SERVER.get_or_init(|| match std::env::var("DATABASE_URL_POSTGRES") {
-        Ok(url) if !url.is_empty() => Postgres { url, _lifeline: None },
+        Ok(url) if !url.is_empty() => Postgres { url, _watchdog: None },
         _ => start(),
     })
 }
@@ -66,16 +66,16 @@ fn start() -> Postgres {
         .process_group(0)
         .spawn()
         .expect("sh can be started");
-    let lifeline = watchdog.stdin.take().expect("piped");
     let mut lines = BufReader::new(watchdog.stdout.take().expect("piped")).lines().map_while(Result::ok);
     let first = lines.next().unwrap_or_default();
     if first != "ready" {
         let rest: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
-        drop(lifeline);
+        drop(watchdog.stdin.take());
+        let _ = watchdog.wait();
         panic!("a private Postgres could not be started from {}:\n{first}\n{}", bin.display(), rest.join("\n"));
     }
     let url = format!("postgres:///postgres?host={}&user=postgres", dir.display());
-    Postgres { url, _lifeline: Some(lifeline) }
+    Postgres { url, _watchdog: Some(watchdog) }
 }
 
 /// The directory that holds the server's binaries.

@@ -68,7 +68,7 @@ impl Queue for Handle {
             return Ok(Vec::new());
         }
         let err = failed("lease");
-        let mut tx = self.begin("lease").await?;
+        let mut tx = self.begin_picking("lease").await?;
         let mut picked = Vec::new();
         // One look for each range of the index, so that neither is sorted.
         for destination in [Some(ask.destination.as_str()), ask.is_default.then_some("")].into_iter().flatten() {

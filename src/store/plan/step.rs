@@ -44,7 +44,7 @@ impl<'a> Planner<'a> {
         if let (Some(Event::Prepared), LeadState::Skipped, Some(of)) = (step.event, row.state, row.duplicate_of) {
             return StepOutcome::Duplicate { of };
         }
-        let state = row.state;
+        let (state, row_run) = (row.state, row.run);
         let mut reinstated = Vec::new();
         if state.is_final() && !state.holds_claim() {
             match self.world.reinstated.get(&step.id) {
@@ -53,7 +53,7 @@ impl<'a> Planner<'a> {
                 None => drop(self.needs.reinstated.insert(step.id)),
             }
         }
-        StepOutcome::Applied { state, counted: true, reinstated }
+        StepOutcome::Applied { state, counted: row_run == Some(run), reinstated }
     }
 
     fn apply(&mut self, step: &'a Step, run: RunId) -> StepOutcome {

@@ -7,6 +7,31 @@ use url::Url;
 
 use crate::store::{Result, StoreError};
 
+/// Parameters that sqlx understands.
+fn is_known(key: &str) -> bool {
+    const KNOWN: [&str; 18] = [
+        "sslmode",
+        "ssl-mode",
+        "sslrootcert",
+        "ssl-root-cert",
+        "ssl-ca",
+        "sslcert",
+        "ssl-cert",
+        "sslkey",
+        "ssl-key",
+        "statement-cache-capacity",
+        "host",
+        "hostaddr",
+        "port",
+        "dbname",
+        "user",
+        "password",
+        "application_name",
+        "options",
+    ];
+    KNOWN.contains(&key) || key.starts_with("options[")
+}
+
 /// How to connect, and the address without user and password.
 pub(super) fn parse(url: &str) -> Result<(PgConnectOptions, String)> {
     // What the parser says may hold pieces of the address, so only what kind of error it was is passed on.
@@ -14,7 +39,15 @@ pub(super) fn parse(url: &str) -> Result<(PgConnectOptions, String)> {
         what: format!("not a usable Postgres address ({why}); expected `postgres://user:password@host:port/database`"),
     };
     let parsed = Url::parse(url).map_err(|error| bad(&error.to_string()))?;
-    let options = PgConnectOptions::from_str(url).map_err(|_| bad("a parameter after `?` has an unknown value"))?;
+    // Parameters of other drivers are left out; sqlx would log their values.
+    let mut understood = parsed.clone();
+    let pairs: Vec<_> = parsed.query_pairs().filter(|(key, _)| is_known(key)).collect();
+    match pairs.is_empty() {
+        true => understood.set_query(None),
+        false => drop(understood.query_pairs_mut().clear().extend_pairs(pairs)),
+    }
+    let options = PgConnectOptions::from_str(understood.as_str())
+        .map_err(|_| bad("a parameter after `?` has an unknown value"))?;
     // Statements are not kept by name, unless asked for: behind a pooler in transaction mode names get lost.
     let options = match parsed.query_pairs().any(|(key, _)| key == "statement-cache-capacity") {
         true => options,

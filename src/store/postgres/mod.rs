@@ -47,7 +47,6 @@ const IDLE_TIMEOUT_MS: u32 = 60_000;
 const MIGRATION_LOCK: i64 = 0x6c65_6164_7379_6e63;
 
 /// An open Postgres database.
-#[derive(Debug)]
 pub(super) struct Handle {
     pool: PgPool,
     /// Quoted.
@@ -76,22 +75,29 @@ impl Handle {
     }
 
     async fn begin(&self, doing: &'static str) -> Result<Tx> {
-        self.begin_as("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", doing).await
+        self.begin_as("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", "", doing).await
+    }
+
+    /// For `pick`: walks the index of what is due in its order. Left alone, the planner may collect and sort all of a
+    /// large import for every handful of leads, since it has no statistics on a table just filled.
+    async fn begin_picking(&self, doing: &'static str) -> Result<Tx> {
+        let advice = "; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off";
+        self.begin_as("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", advice, doing).await
     }
 
     /// One snapshot for all that is read.
     async fn begin_read(&self, doing: &'static str) -> Result<Tx> {
-        self.begin_as("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", doing).await
+        self.begin_as("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", "", doing).await
     }
 
-    async fn begin_as(&self, begin: &'static str, doing: &'static str) -> Result<Tx> {
+    async fn begin_as(&self, begin: &'static str, advice: &'static str, doing: &'static str) -> Result<Tx> {
         let Self { schema, .. } = self;
         let lock_ms = BUSY_TIMEOUT.as_millis();
         // The schema's name is quoted; everything else is ours.
         let text = AssertSqlSafe(format!(
             "{begin}; SET LOCAL search_path = {schema}; SET LOCAL synchronous_commit = on; \
              SET LOCAL statement_timeout = {STATEMENT_TIMEOUT_MS}; SET LOCAL lock_timeout = {lock_ms}; \
-             SET LOCAL idle_in_transaction_session_timeout = {IDLE_TIMEOUT_MS}"
+             SET LOCAL idle_in_transaction_session_timeout = {IDLE_TIMEOUT_MS}{advice}"
         ));
         self.pool.begin_with(text).await.map_err(failed(doing))
     }
@@ -157,6 +163,17 @@ impl Store for Handle {
         let mut tx = self.begin_read("server_time").await?;
         let ms: i64 = sqlx::query_scalar(sql::SERVER_TIME).fetch_one(&mut *tx).await.map_err(failed("server_time"))?;
         Ok(Some(Timestamp::from_ms(ms)))
+    }
+
+    async fn durability(&self) -> Result<Vec<(&'static str, String)>> {
+        let err = failed("durability");
+        let mut tx = self.begin("durability").await?;
+        let mut found = Vec::new();
+        for name in ["synchronous_commit", "fsync", "full_page_writes", "transaction_isolation", "search_path"] {
+            let value = sqlx::query_scalar::<Db, String>("SELECT current_setting($1)").bind(name);
+            found.push((name, value.fetch_one(&mut *tx).await.map_err(&err)?));
+        }
+        Ok(found)
     }
 
     fn location(&self) -> String {

@@ -39,7 +39,6 @@ mod sql {
 const READERS: u32 = 4;
 
 /// An open SQLite database.
-#[derive(Debug)]
 pub(super) struct Handle {
     writer: SqlitePool,
     readers: SqlitePool,
@@ -74,6 +73,11 @@ impl Handle {
 
     async fn begin(&self, doing: &'static str) -> Result<Tx> {
         self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed(doing))
+    }
+
+    /// For `pick`: SQLite needs no advice.
+    async fn begin_picking(&self, doing: &'static str) -> Result<Tx> {
+        self.begin(doing).await
     }
 
     async fn begin_read(&self, doing: &'static str) -> Result<Tx> {
@@ -128,6 +132,21 @@ impl Store for Handle {
 
     fn file(&self) -> Option<PathBuf> {
         Some(self.path.clone())
+    }
+
+    async fn durability(&self) -> Result<Vec<(&'static str, String)>> {
+        let err = failed("durability");
+        let mut tx = self.begin("durability").await?;
+        let mut found = Vec::new();
+        for (name, text) in [
+            ("journal_mode", "SELECT journal_mode FROM pragma_journal_mode"),
+            ("synchronous", "SELECT CAST(synchronous AS TEXT) FROM pragma_synchronous"),
+            ("foreign_keys", "SELECT CAST(foreign_keys AS TEXT) FROM pragma_foreign_keys"),
+            ("busy_timeout", "SELECT CAST(timeout AS TEXT) FROM pragma_busy_timeout"),
+        ] {
+            found.push((name, sqlx::query_scalar::<Db, String>(text).fetch_one(&mut *tx).await.map_err(&err)?));
+        }
+        Ok(found)
     }
 
     fn location(&self) -> String {
