@@ -4,10 +4,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use http::Method;
 
 use super::*;
-use crate::auth::fake::{FakeVault, http_reply, serve};
+use crate::auth::fake::FakeVault;
 use crate::auth::seal::Keyring;
 use crate::auth::{Auth, Grant};
 use crate::clock::SystemClock;
+use crate::http::fake::{http_reply, serve};
 use crate::http::message::Rate;
 use crate::secret::Secret;
 
