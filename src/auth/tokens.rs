@@ -150,7 +150,7 @@ impl Tokens {
                     Ok(token.bearer)
                 }
                 Err((spare, error)) => {
-                    tracing::warn!(account = account.name(), "no new token: {error}");
+                    tracing::debug!(account = account.name(), "no new token: {error}");
                     held.failed = Some((Instant::now(), error.clone()));
                     held.token = spare;
                     held.unexpired(dead, shared.clock.now()).ok_or(error)

@@ -38,6 +38,9 @@ const MARGIN_MAX: Duration = Duration::from_millis(500);
 /// Part of the window, in thousandths, by which a request may count as late at most: with the margin, 95 % of the limit
 /// is used even by an API whose replies take now long, now short.
 const LATE_PER_MILLE: u32 = 30;
+/// The same for the odd request that took far longer than its neighbours: it was held up (a busy machine, a packet sent
+/// again), not slowly served. Such are rare, so that giving them their full due costs little.
+const HELD_UP_PER_MILLE: u32 = 250;
 /// How much lateness the pace makes up for: timers wake up to a millisecond late, and without catching up each of these
 /// would be lost from the rate.
 /// So would be those of a slow commit. A quarter of a second's worth may follow at once.
@@ -68,6 +71,8 @@ struct Limits {
     >,
     /// At most this much later than usual.
     late_max: Duration,
+    /// At most this much later if it was held up.
+    held_up_max: Duration,
     /// Held by the first of those who wait for room, so that departures keep their order.
     door: Mutex<()>,
     log: StdMutex<Log>,
@@ -80,8 +85,35 @@ struct Log {
     departures: VecDeque<Departure>,
     /// How many were dropped from the front: the number of the first that is left.
     first: u64,
-    /// The shortest time from departure to reply so far.
-    fastest: Duration,
+    usual: Usual,
+}
+
+/// How long replies take, smoothed as TCP does for its time-outs (RFC 6298: a mean, and the mean deviation from it).
+#[derive(Debug, Default)]
+struct Usual {
+    fastest: Option<Duration>,
+    mean: Duration,
+    deviation: Duration,
+}
+
+impl Usual {
+    /// How much later than usual a request may have arrived whose reply came after `took`: by the fastest ever, and, if it
+    /// stands out from its neighbours, by their mean.
+    fn late(&mut self, took: Duration) -> (Duration, Option<Duration>) {
+        let Some(fastest) = self.fastest else {
+            *self = Self { fastest: Some(took), mean: took, deviation: took / 2 };
+            return (Duration::ZERO, None);
+        };
+        let fastest = fastest.min(took);
+        self.fastest = Some(fastest);
+        let outlier_from = self.mean + 4 * self.deviation + Duration::from_millis(5);
+        let held_up = (took > outlier_from).then(|| took - self.mean);
+        // What stands out does not change what is usual by more than it must.
+        let took_or_so = took.min(outlier_from);
+        self.deviation = (3 * self.deviation + took_or_so.abs_diff(self.mean)) / 4;
+        self.mean = (7 * self.mean + took_or_so) / 8;
+        (took - fastest, held_up)
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -155,9 +187,10 @@ impl Limits {
             count: count.get() as usize,
             window,
             late_max: (per / 1000 * LATE_PER_MILLE).min(MARGIN_MAX),
+            held_up_max: per / 1000 * HELD_UP_PER_MILLE,
             pace,
             door: Mutex::default(),
-            log: StdMutex::new(Log { departures: VecDeque::new(), first: 0, fastest: Duration::MAX }),
+            log: StdMutex::new(Log { departures: VecDeque::new(), first: 0, usual: Usual::default() }),
         }
     }
 }
@@ -238,9 +271,9 @@ impl Limits {
         let mut log = self.log();
         let Some(index) = number.checked_sub(log.first).and_then(|index| usize::try_from(index).ok()) else { return };
         let Some(took) = log.departures.get(index).map(|departure| departure.at.elapsed()) else { return };
-        log.fastest = log.fastest.min(took);
-        let late = (took - log.fastest).min(self.late_max);
-        log.departures[index].late = late;
+        let (late, held_up) = log.usual.late(took);
+        let held_up = held_up.unwrap_or_default().min(self.held_up_max);
+        log.departures[index].late = late.min(self.late_max).max(held_up);
     }
 }
 

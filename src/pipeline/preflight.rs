@@ -66,7 +66,13 @@ pub async fn destination(lane: &Lane) -> crate::store::Result<bool> {
 
 fn unanswered(lane: &Lane, error: &AskError) -> Option<Halt> {
     match error {
-        AskError::Stopped => None,
+        // The end of --max-duration, or a signal: whether leads could have been sent is not known.
+        AskError::Stopped => Some(Halt {
+            account: lane.name.clone(),
+            reason: "stopped before the account check was answered".to_owned(),
+            remedy: Some("nothing was sent; run again".to_owned()),
+            exit: Exit::Unavailable,
+        }),
         AskError::Auth(error) => Some(Halt::from_auth(&lane.name, error)),
         AskError::Send(error) => Some(Halt {
             account: lane.name.clone(),

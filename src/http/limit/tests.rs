@@ -101,8 +101,8 @@ async fn a_request_that_was_held_up_keeps_its_place_in_the_window_for_longer() {
     let mut arrived = Vec::new();
     for n in 0..200 {
         let departed = limiter.permit(&stop).await.unwrap().depart().await;
-        // Every tenth is held up on its way, by more than the margin alone would bear.
-        let travel = Duration::from_millis(if n % 10 == 3 { 40 } else { 2 });
+        // One in thirty is held up on its way, by far more than the margin alone would bear.
+        let travel = Duration::from_millis(if n % 30 == 13 { 200 } else { 2 });
         arrived.push(Instant::now() + travel);
         tokio::spawn(async move {
             tokio::time::sleep(travel + Duration::from_millis(1)).await;
