@@ -380,9 +380,9 @@ fn rows_with_too_few_or_too_many_fields_are_rejected_by_count_and_the_others_go_
     assert_eq!(
         rows(text),
         [
-            "2 ! 1 field, the header has 3",
+            "2 ! too few fields: 1, the header has 3",
             "3 b@b.example|Bob|Bee",
-            "4 ! 4 fields, the header has 3",
+            "4 ! too many fields: 4, the header has 3",
             "5 d@b.example|Di|Dee",
             "9 e@b.example|Ed|",
         ]
@@ -481,7 +481,10 @@ fn a_row_of_countless_fields_costs_little_memory() {
         .chain(repeated(b",,,,,,,,,,,,,,,,", 1 << 18))
         .chain(std::iter::once(b"\na@b.example\n".to_vec()));
     let (rows, peak) = peak_of(|| all(CsvSource::from_reader("x", generated(parts), &CsvSettings::default()).unwrap()));
-    assert_eq!(told(&rows), [format!("2 ! {} fields, the header has 1", (16 << 18) + 1), "3 a@b.example||".to_owned()]);
+    assert_eq!(
+        told(&rows),
+        [format!("2 ! too many fields: {}, the header has 1", (16 << 18) + 1), "3 a@b.example||".to_owned()]
+    );
     assert!(peak < 4 << 20, "{peak} bytes");
 }
 
@@ -533,16 +536,16 @@ fn a_corrected_rejects_file_can_be_imported_and_rejected_again() {
     let (_folder, path) = in_folder("leads.csv", "email,first name\na@b.example\nb@b.example,Bob\n");
     assert_eq!(
         rejects_of(&path, &[(3, "refused")]).unwrap(),
-        "line,reason,email,first name\n2,\"1 field, the header has 2\",a@b.example\n3,refused,b@b.example,Bob\n"
+        "line,reason,email,first name\n2,\"too few fields: 1, the header has 2\",a@b.example\n3,refused,b@b.example,Bob\n"
     );
     let again = path.with_file_name("leads.csv.rejected.csv");
     let source = open(&again);
     assert_eq!(source.header().ignored(), [""; 0]);
-    assert_eq!(told(&all(source)), ["2 ! 3 fields, the header has 4", "3 b@b.example|Bob|"]);
+    assert_eq!(told(&all(source)), ["2 ! too few fields: 3, the header has 4", "3 b@b.example|Bob|"]);
     // The columns that leadsync put there are replaced, not piled up.
     assert_eq!(
         rejects_of(&again, &[(3, "refused again")]).unwrap(),
-        "line,reason,email,first name\n2,\"3 fields, the header has 4\",a@b.example\n3,refused again,b@b.example,Bob\n"
+        "line,reason,email,first name\n2,\"too few fields: 3, the header has 4\",a@b.example\n3,refused again,b@b.example,Bob\n"
     );
 }
 
@@ -574,7 +577,7 @@ fn utf16_becomes_utf8_with_a_mark_and_the_sep_line_stays() {
     let (_folder, path) = in_folder("leads.csv", text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>());
     assert_eq!(
         rejects_of(&path, &[]).unwrap(),
-        "\u{feff}sep=;\r\nline;reason;email;first name\r\n3;1 field, the header has 2;zoë\r\n"
+        "\u{feff}sep=;\r\nline;reason;email;first name\r\n3;too few fields: 1, the header has 2;zoë\r\n"
     );
 }
 
@@ -645,7 +648,7 @@ fn a_pipe_is_read_once_and_its_rejects_are_still_found() {
     });
     assert_eq!(
         rejects_of(&path, &[]).unwrap(),
-        "line,reason,email,first name\n2,\"1 field, the header has 2\",a@b.example\n"
+        "line,reason,email,first name\n2,\"too few fields: 1, the header has 2\",a@b.example\n"
     );
     writer.join().unwrap();
 }

@@ -150,10 +150,14 @@ impl Tokens {
                     Ok(token.bearer)
                 }
                 Err((spare, error)) => {
-                    tracing::debug!(account = account.name(), "no new token: {error}");
                     held.failed = Some((Instant::now(), error.clone()));
                     held.token = spare;
-                    held.unexpired(dead, shared.clock.now()).ok_or(error)
+                    let old = held.unexpired(dead, shared.clock.now());
+                    // Without an old token the error travels on, and whoever stops because of it says so.
+                    if old.is_some() {
+                        tracing::warn!(account = account.name(), "no new token, the old one is still good: {error}");
+                    }
+                    old.ok_or(error)
                 }
             }
         });

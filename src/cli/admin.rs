@@ -16,7 +16,10 @@ use crate::store::{SchemaStatus, StoreError, StoredToken};
 
 /// Runs `leadsync db`.
 pub async fn db(command: &DbCommand, context: &Context) -> Outcome {
-    let opened = context.open().await?;
+    let opened = match command {
+        DbCommand::Status => context.open().await?,
+        DbCommand::Migrate => context.open_or_create(context.settings()?).await?,
+    };
     let store = &*opened.store;
     let before = store.schema_status().await?;
     let text = match command {
@@ -40,13 +43,13 @@ fn schema(status: SchemaStatus) -> Result<String, Failure> {
     let SchemaStatus { applied, known } = status;
     Ok(match applied.cmp(&known) {
         _ if applied == 0 => {
-            format!("{}; {} does it", paint(WARN, "not set up yet"), paint(CODE, "leadsync db migrate"))
+            format!("{}; {} does it", paint(WARN, "not set up yet"), paint(CODE, words::leadsync("db migrate")))
         }
         std::cmp::Ordering::Equal => format!("schema version {applied}: {}", paint(GOOD, "up to date")),
         std::cmp::Ordering::Less => format!(
             "schema version {applied}: {}, this leadsync knows {known}; {} brings it up to date",
             paint(WARN, "older"),
-            paint(CODE, "leadsync db migrate")
+            paint(CODE, words::leadsync("db migrate"))
         ),
         std::cmp::Ordering::Greater => return Err(StoreError::SchemaNewer { found: applied, known }.into()),
     })
@@ -66,10 +69,18 @@ fn tokens_text(tokens: &[(String, StoredToken)], now: Timestamp) -> (String, Exi
     if tokens.is_empty() {
         return ("no tokens yet: each account gets its first one when it is first called".into(), Exit::Done);
     }
-    let width = tokens.iter().map(|(account, _)| account.chars().count()).max().unwrap_or(0);
+    let names: Vec<&str> =
+        tokens.iter().map(|(account, _)| account.rsplit_once('-').map_or(&**account, |(name, _)| name)).collect();
+    // What tells two accounts of one name apart is shown only where there are two: after a change of the configuration.
+    let shown = |i: usize| {
+        let twins = names.iter().filter(|name| **name == names[i]).count() > 1;
+        if twins { tokens[i].0.as_str() } else { names[i] }
+    };
+    let width = (0..tokens.len()).map(|i| shown(i).chars().count()).max().unwrap_or(0);
     let mut text = String::new();
     let mut exit = Exit::Done;
-    for (account, token) in tokens {
+    for (i, (_, token)) in tokens.iter().enumerate() {
+        let account = shown(i);
         let good = match &token.needs_login {
             Some(why) => {
                 exit = Exit::Usage;
@@ -131,9 +142,9 @@ mod tests {
             needs_login: needs_login.map(str::to_owned),
         };
         let later = NOW.plus(Duration::from_secs(3000));
-        let good = ("7targets".to_owned(), token(None, later));
+        let good = ("7targets-4fd2056de85c6a70".to_owned(), token(None, later));
         assert_eq!(tokens_text(std::slice::from_ref(&good), NOW).1, Exit::Done);
-        let tokens = [good, ("enrich".to_owned(), token(Some("the refresh token was revoked"), NOW))];
+        let tokens = [good, ("enrich-036a5f1b8953e516".to_owned(), token(Some("the refresh token was revoked"), NOW))];
         let (text, exit) = tokens_text(&tokens, NOW);
         assert_eq!(exit, Exit::Usage);
         insta::assert_snapshot!(plain(&text), @r"

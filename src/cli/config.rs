@@ -5,7 +5,7 @@ use std::io::Write;
 use super::args::ConfigCommand;
 use super::console;
 use super::context::Context;
-use super::failure::{Failure, Outcome};
+use super::failure::Outcome;
 use crate::config;
 use crate::exit::Exit;
 
@@ -16,11 +16,7 @@ pub fn config(command: &ConfigCommand, context: &Context) -> Outcome {
     match command {
         ConfigCommand::Show => write!(out, "{}", config::show(&settings))?,
         ConfigCommand::Check => {
-            let problems = config::check(&settings);
-            if !problems.is_empty() {
-                let all: Vec<_> = problems.iter().map(ToString::to_string).collect();
-                return Err(Failure::usage(all.join("\n")));
-            }
+            super::ready::everything(&settings)?;
             let read = settings.origins.file().unwrap_or("no file; environment and defaults only");
             writeln!(out, "configuration complete ({read})")?;
         }

@@ -29,19 +29,6 @@ impl Opened {
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
-
-    /// Brings the schema up to date, unless `database.migrate` is off: then insists that it is.
-    ///
-    /// # Errors
-    /// As [`Context::open_current`].
-    pub async fn ready_for_work(&self) -> Result<(), Failure> {
-        if self.settings.database.migrate {
-            self.store.migrate().await?;
-            Ok(())
-        } else {
-            require_current(&*self.store).await
-        }
-    }
 }
 
 impl Context {
@@ -54,28 +41,17 @@ impl Context {
         Ok(config::load(&Sources::of_process(self.global.config.clone(), database))?)
     }
 
-    /// Opens the database as it is, whatever its schema: for `db`.
+    /// Opens the database as it is, whatever its schema: for `db status`. Nothing is created.
     ///
     /// # Errors
     /// If the configuration is wrong or the database can't be reached.
     pub async fn open(&self) -> Result<Opened, Failure> {
-        self.open_with(self.settings()?).await
+        let settings = self.settings()?;
+        let store = store::open_existing(&settings.database).await?;
+        opened(settings, store).await
     }
 
-    /// The same with a configuration of one's own.
-    ///
-    /// # Errors
-    /// As [`Context::open`].
-    pub async fn open_with(&self, settings: Settings) -> Result<Opened, Failure> {
-        let store = store::open(&settings.database).await?;
-        let clock: Arc<dyn Clock> = match store.server_time().await? {
-            Some(now) => Arc::new(AdjustedClock::starting_at(now)),
-            None => Arc::new(SystemClock),
-        };
-        Ok(Opened { settings: Arc::new(settings), store, clock })
-    }
-
-    /// Opens it for commands that read or decide, which never change the schema.
+    /// Opens it for commands that read or decide, which never create it or change its schema.
     ///
     /// # Errors
     /// As [`Context::open`]; and if the schema was never set up or is another version's.
@@ -85,15 +61,37 @@ impl Context {
         Ok(opened)
     }
 
-    /// Opens it for commands that work the queue: brings the schema up to date unless `database.migrate` is off.
+    /// Opens it with these settings, and creates it if it is a SQLite file that is missing: for `db migrate`.
     ///
     /// # Errors
-    /// As [`Context::open_current`].
-    pub async fn open_for_work(&self) -> Result<Opened, Failure> {
-        let opened = self.open().await?;
-        opened.ready_for_work().await?;
+    /// If the database can't be reached or made.
+    pub async fn open_or_create(&self, settings: Settings) -> Result<Opened, Failure> {
+        let store = store::open(&settings.database).await?;
+        opened(settings, store).await
+    }
+
+    /// Opens it for commands that work the queue: creates it, and brings the schema up to date unless `database.migrate`
+    /// is off.
+    ///
+    /// # Errors
+    /// As [`Context::open_or_create`]; and if the schema is another version's.
+    pub async fn open_for_work(&self, settings: Settings) -> Result<Opened, Failure> {
+        let opened = self.open_or_create(settings).await?;
+        if opened.settings.database.migrate {
+            opened.store.migrate().await?;
+        } else {
+            require_current(&*opened.store).await?;
+        }
         Ok(opened)
     }
+}
+
+async fn opened(settings: Settings, store: Arc<dyn Store>) -> Result<Opened, Failure> {
+    let clock: Arc<dyn Clock> = match store.server_time().await? {
+        Some(now) => Arc::new(AdjustedClock::starting_at(now)),
+        None => Arc::new(SystemClock),
+    };
+    Ok(Opened { settings: Arc::new(settings), store, clock })
 }
 
 async fn require_current(store: &dyn Store) -> Result<(), Failure> {

@@ -67,7 +67,7 @@ async fn put_back(store: &dyn Store, args: &RetryArgs, now: Timestamp) -> Result
         format!(
             "{} put back into the queue; {} sends {}",
             words::leads(changed.len() as i64),
-            paint(CODE, "leadsync run"),
+            paint(CODE, words::leadsync("run")),
             if changed.len() == 1 { "it" } else { "them" }
         )
     };
@@ -182,7 +182,7 @@ async fn settle(store: &dyn Store, args: &ResolveArgs, now: Timestamp) -> Result
     let changed = store.operate(&which, &operation, now).await?;
     let n = words::leads(changed.len() as i64);
     let mut text = match operation {
-        Operation::ResolveAbsent => format!("{n} to be sent again; {} sends them", paint(CODE, "leadsync run")),
+        Operation::ResolveAbsent => format!("{n} to be sent again; {} sends them", paint(CODE, words::leadsync("run"))),
         _ => format!("{n} marked as delivered"),
     };
     for id in ids.iter().filter(|id| !changed.contains(id)) {

@@ -11,14 +11,17 @@ use super::context::Context;
 use super::failure::{Failure, Outcome};
 use super::import::{Plan, import_files};
 use super::words;
+use crate::auth::seal::Keyring;
 use crate::config::{self, Environment};
 use crate::exit::Exit;
 use crate::pipeline::import::OpenFile;
-use crate::pipeline::site::Site;
+use crate::pipeline::site::{Site, SiteError};
 use crate::sandbox::{Running, Sandbox};
 
 /// Made anew by each demo, in the working directory.
 const FOLDER: &str = "leadsync-demo";
+/// Number and address of the sample lead whose create arrives without a reply.
+const LOST: (usize, &str) = (7, "kaya.johansen@orbital.example.com");
 const LEADS: &str = include_str!("../../samples/leads.csv");
 
 /// Runs the demo.
@@ -28,21 +31,25 @@ pub async fn demo(_args: &DemoArgs, context: &Context) -> Outcome {
         .await
         .map_err(|error| unavailable("could not start the sandbox", error))?;
     let config = config_text(&sandbox);
-    let (config_file, leads_file) = fresh_folder(&folder, &config)
-        .map_err(|error| unavailable(&format!("could not write to the folder {FOLDER}"), error))?;
-    introduce(&sandbox, &leads_file, context);
+    let (config_file, leads_file) = fresh_folder(&folder, &config).map_err(|error| {
+        unavailable(&format!("could not write to the folder {FOLDER}"), error)
+            .hint("start the demo in a directory that you may write to")
+    })?;
+    words::remember_call(words::called_as(&["--config".to_owned(), config_file.display().to_string()]));
+    introduce(&leads_file, context);
 
     // The demo is the demo: neither this shell's variables nor a leadsync.toml nearby have a say.
     let settings = config::parse(&config_file.display().to_string(), &config, Environment::default())?;
     let files = vec![OpenFile::open(&leads_file, &settings.csv)?];
-    let opened = context.open_with(settings).await?;
-    opened.ready_for_work().await?;
+    let opened = context.open_for_work(settings).await?;
+    // Made without the warning that belongs to a database of one's own.
+    Keyring::for_sqlite_file(&folder.join("leadsync.db"), false).map_err(SiteError::Seal)?;
     let site = Site::open(Arc::clone(&opened.settings), Arc::clone(&opened.store)).await?;
     let destinations = opened.settings.destinations.keys().cloned().collect();
     let plan = Plan { destinations, deliver: true, everything_due: false, command: "demo" };
     // Some sample rows are bad on purpose.
     let exit = import_files(context, &opened, &site, files, &plan, true).await?;
-    conclude(&sandbox, &config_file, context);
+    conclude(&sandbox, exit, context);
     sandbox.stop().await;
     Ok(exit)
 }
@@ -71,24 +78,27 @@ fn fresh_folder(folder: &Path, config: &str) -> io::Result<(PathBuf, PathBuf)> {
     Ok((config_file, leads_file))
 }
 
-fn introduce(sandbox: &Running, leads: &Path, context: &Context) {
+fn introduce(leads: &Path, context: &Context) {
     if context.console.json || context.console.quiet > 0 {
         return;
     }
     say(&format!(
-        "\n{}  {}\n\n  Reads {}, looks each person up in Live Data, creates the lead in 7targets.\n  Both are played by the \
-         sandbox in this process ({}): nothing leaves this machine.\n  On the way an access token expires, the account is \
-         paused (429), a request fails (500),\n  and a reply is lost after the lead was created.\n",
+        "\n{}  {}\n\n  Reads {}, looks each person up in Live Data, creates the lead in 7targets.\n  A sandbox in this \
+         process plays both: nothing leaves this machine.\n  On the way a token is refused, the account is paused (429), \
+         requests fail (500, 503), a reply is\n  HTML, and another is lost after its lead was created.\n",
         paint(BOLD, "leadsync demo"),
         paint(DIM, "no account needed"),
         paint(CODE, leads.display()),
-        sandbox.base_url(),
     ));
 }
 
 /// What the other side says, and what to look at next.
-fn conclude(sandbox: &Running, config: &Path, context: &Context) {
+fn conclude(sandbox: &Running, exit: Exit, context: &Context) {
     if context.console.json || context.console.quiet > 0 {
+        return;
+    }
+    if exit != Exit::Done {
+        say("\n  the demo did not get to its end; started again, it begins anew\n");
         return;
     }
     let totals = sandbox.totals();
@@ -96,37 +106,58 @@ fn conclude(sandbox: &Running, config: &Path, context: &Context) {
     let mark = if twice == 0 { paint(GOOD, "✓") } else { paint(BAD, "✗") };
     let number = |n: u64| words::count(i64::try_from(n).unwrap_or(i64::MAX));
     let faults: u64 = totals.faults.values().sum();
-    let program = program();
-    let with = format!("{program} --config {}", config.display());
     say(&format!(
         "\n  {}\n    {} leads in the sandbox's own ledger, {} of them created twice {mark}\n    {} requests, {} of them \
-         disturbed on purpose, {} above its rate limit\n\n  {}\n    database {}\n    {}\n    {}\n    {}\n    {}\n",
+         disturbed on purpose, {} above its rate limit\n{}\n  {}\n{}",
         paint(BOLD, "the other side"),
         number(totals.created),
         number(twice as u64),
         number(totals.requests),
         number(faults),
         number(totals.violations()),
+        lost_reply(sandbox),
         paint(BOLD, "look around"),
-        paint(CODE, format!("{FOLDER}/leadsync.db")),
-        next(&with, "status", ""),
-        next(&with, "explain kaya.johansen@orbital.example.com", "whose reply was lost"),
-        next(&with, "results --state rejected", "and why"),
-        next(&program, "import --help", "then your own file"),
+        look_around(),
     ));
 }
 
-fn next(program: &str, command: &str, why: &str) -> String {
-    let why = if why.is_empty() { String::new() } else { paint(DIM, format!("   # {why}")) };
-    format!("{}{why}", paint(CODE, format!("{program} {command}")))
+/// How the create whose reply was lost ended, as far as the ledger knows.
+fn lost_reply(sandbox: &Running) -> String {
+    match sandbox.ledger().lead(LOST.1) {
+        Some(lead) if lead.creates == 1 => format!(
+            "    the reply about lead {} was lost: leadsync asked before sending again, and found it there\n",
+            LOST.0
+        ),
+        _ => String::new(),
+    }
 }
 
-/// How this program was called, so that the lines can be copied.
-fn program() -> String {
-    let called = std::env::args_os().next().map(PathBuf::from).unwrap_or_else(|| PathBuf::from("leadsync"));
-    words::shell_word(&called.display().to_string())
+fn look_around() -> String {
+    let lost = format!("explain {}", LOST.0);
+    [
+        (words::leadsync("status"), "the queue"),
+        (words::leadsync(lost), "whose reply was lost"),
+        (words::leadsync("results --state rejected"), "and why"),
+        (format!("{} import --help", words::called_as(&[])), "then your own file"),
+    ]
+    .iter()
+    .map(|(command, why)| format!("    {}{}\n", paint(CODE, command), paint(DIM, format!("  # {why}"))))
+    .collect()
 }
 
 fn unavailable(what: &str, error: io::Error) -> Failure {
     Failure::new(Exit::Unavailable, anyhow::Error::new(error).context(what.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lead_whose_reply_is_lost_is_named_by_its_number() {
+        let mut rows = csv::ReaderBuilder::new().flexible(true).from_reader(LEADS.as_bytes());
+        let row = rows.records().nth(LOST.0 - 1).unwrap().unwrap();
+        assert_eq!(&row[0], LOST.1);
+        assert!(Sandbox::demo_options().faults.to_string().contains(&format!("create:reset-after={}", LOST.1)));
+    }
 }

@@ -84,7 +84,10 @@ fn render(lead: &LeadRecord, calls: &[CallRecord], now: Timestamp) -> String {
         facts.push(("remote id", remote_id.clone()));
     }
     if let Some(other) = lead.duplicate_of {
-        facts.push(("duplicate of", format!("lead {other} ({})", paint(CODE, format!("leadsync explain {other}")))));
+        facts.push((
+            "duplicate of",
+            format!("lead {other} ({})", paint(CODE, words::leadsync(format!("explain {other}")))),
+        ));
     }
     facts.push((
         "tries",
@@ -168,7 +171,8 @@ fn values(text: &mut String, lead: &LeadRecord) {
 /// One line, whatever somebody wrote: control characters would move the terminal's cursor.
 fn show(value: &str) -> String {
     let line: String = value.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if line.trim().is_empty() { format!("`{line}`") } else { line }
+    // Blanks at the ends are worth seeing, and would look like a crooked table.
+    if line.trim() == line && !line.is_empty() { line } else { format!("`{line}`") }
 }
 
 fn raw_fields(raw: &RawLead) -> Vec<(&'static str, Option<String>)> {
@@ -209,14 +213,11 @@ fn lead_fields(lead: &Lead) -> Vec<(&'static str, Option<String>)> {
 fn look_up(text: &mut String, lead: &LeadRecord) {
     let Some(prepared) = &lead.prepared else { return };
     section(text, "look-up");
-    let source = match lead.lookup_call {
-        Some(call) => format!(" (call {})", call.0),
-        None => " (known from an earlier look-up)".into(),
-    };
+    let source = if lead.lookup_call.is_some() { "" } else { " (known from an earlier look-up)" };
     match &prepared.looked_up {
         LookUp::NotAsked => text.push_str("    nobody was asked\n"),
         LookUp::NotFound => {
-            let _ = writeln!(text, "    the person is not known there{source}");
+            let _ = writeln!(text, "    nobody is known there under what was asked for{source}");
         }
         LookUp::Found { person } => {
             let _ = writeln!(text, "    found{source}");
@@ -308,16 +309,19 @@ fn what_can_be_done(lead: &LeadRecord) -> Vec<(String, &'static str)> {
     let id = lead.id;
     match lead.state {
         LeadState::Rejected => {
-            vec![(format!("leadsync retry --id {id}"), "once the cause is gone (or import the row again, mended)")]
+            vec![(
+                words::leadsync(format!("retry --id {id}")),
+                "once the cause is gone (or import the row again, mended)",
+            )]
         }
-        LeadState::Exhausted => vec![(format!("leadsync retry --id {id}"), "try again, with all attempts")],
-        LeadState::Skipped => vec![(format!("leadsync retry --id {id}"), "look at it anew")],
+        LeadState::Exhausted => vec![(words::leadsync(format!("retry --id {id}")), "try again, with all attempts")],
+        LeadState::Skipped => vec![(words::leadsync(format!("retry --id {id}")), "look at it anew")],
         LeadState::Unconfirmed => vec![
-            (format!("leadsync resolve {id} --delivered"), "you found it at the destination"),
-            (format!("leadsync resolve {id} --absent"), "it is not there: send it again"),
+            (words::leadsync(format!("resolve {id} --delivered")), "you found it at the destination"),
+            (words::leadsync(format!("resolve {id} --absent")), "it is not there: send it again"),
         ],
         LeadState::Received | LeadState::Ready | LeadState::Sending => {
-            vec![("leadsync run".into(), "work the queue now"), ("leadsync status".into(), "see what it waits for")]
+            vec![(words::leadsync("run"), "work the queue now"), (words::leadsync("status"), "see what it waits for")]
         }
         LeadState::Delivered => Vec::new(),
     }
@@ -391,7 +395,7 @@ mod tests {
             company     → Example Inc (from the look-up)
 
           look-up
-            found (call 12345)
+            found
             title    CTO
             company  Example Inc
 

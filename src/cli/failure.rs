@@ -124,7 +124,12 @@ impl From<ConfigError> for Failure {
 
 impl From<CsvError> for Failure {
     fn from(error: CsvError) -> Self {
-        Self::new(Exit::Usage, error)
+        match error {
+            // A disk or a pipe that failed: the same file may be readable in a minute.
+            CsvError::Read { .. } => Self::new(Exit::Unavailable, error)
+                .hint("import the file again once it can be read: what was loaded before is in the queue, nothing is sent twice"),
+            _ => Self::new(Exit::Usage, error),
+        }
     }
 }
 
@@ -242,6 +247,13 @@ mod tests {
         assert_eq!(Failure::from(StoreError::NotOurs).exit(), Exit::Usage);
         assert_eq!(Failure::from(StoreError::SchemaNewer { found: 9, known: 1 }).exit(), Exit::Usage);
         assert_eq!(Failure::from(anyhow::anyhow!("surprise")).exit(), Exit::Bug);
+    }
+
+    #[test]
+    fn a_file_that_fails_midway_may_be_imported_again_a_wrong_one_not() {
+        let midway = CsvError::Read { file: "a.csv".into(), line: 7, source: io::Error::other("disk") };
+        assert_eq!(Failure::from(midway).exit(), Exit::Unavailable);
+        assert_eq!(Failure::from(CsvError::NotFound { file: "a.csv".into() }).exit(), Exit::Usage);
     }
 
     #[test]

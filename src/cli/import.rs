@@ -9,10 +9,12 @@ use tokio_util::sync::CancellationToken;
 use super::args::ImportArgs;
 use super::context::{Context, Opened};
 use super::failure::{Failure, Outcome};
+use super::ready;
 use super::run::{no_destination, progress_of};
 use super::words;
 use super::work::work;
 use crate::config::Settings;
+use crate::lead::LeadState;
 use crate::pipeline::import::{Loaded, OpenFile, RejectSources, load, write_rejected};
 use crate::pipeline::progress::{Progress, Summary};
 use crate::pipeline::run::{RunOptions, Signals, run as run_pipeline};
@@ -24,9 +26,9 @@ pub async fn import(args: &ImportArgs, context: &Context) -> Outcome {
     // All that can be wrong with the call is found before anything is written.
     let settings = context.settings()?;
     let destinations = destinations(&settings, &args.destinations)?;
+    ready::to_import(&settings, &destinations, !args.queue_only)?;
     let files = open_files(&args.files, &settings)?;
-    let opened = context.open_with(settings).await?;
-    opened.ready_for_work().await?;
+    let opened = context.open_for_work(settings).await?;
     let site = Site::open(Arc::clone(&opened.settings), Arc::clone(&opened.store)).await?;
     let plan = Plan { destinations, deliver: !args.queue_only, everything_due: args.all, command: "import" };
     import_files(context, &opened, &site, files, &plan, args.accept_rejects).await
@@ -51,9 +53,6 @@ pub async fn import_files(
     plan: &Plan,
     accept_rejects: bool,
 ) -> Outcome {
-    if plan.deliver {
-        complete(site, &plan.destinations)?;
-    }
     let progress = progress_of(opened);
     let shown = Arc::clone(&progress);
     work(plan.command, context, opened, accept_rejects, shown, async |stop| {
@@ -96,6 +95,8 @@ async fn job(
             words::count(i64::try_from(loaded.rows).unwrap_or(i64::MAX))
         ));
     }
+    let causes = loaded.causes.into_iter();
+    summary.causes.extend(causes.map(|(why, n)| (LeadState::Rejected, why, i64::try_from(n).unwrap_or(i64::MAX))));
     report_rejects(&mut summary, written);
     Ok(summary)
 }
@@ -124,12 +125,10 @@ async fn only_loaded(
 }
 
 fn report_rejects(summary: &mut Summary, written: RejectSources) {
-    for (name, result) in written {
+    for (_, result) in written {
         match result {
             Ok(Some(path)) => {
-                summary
-                    .notices
-                    .push(format!("rejected rows of {name}: {}, ready to be fixed and imported again", path.display()));
+                summary.notices.push(format!("rejected rows, to be fixed and imported again: {}", path.display()));
             }
             Ok(None) => {}
             Err(error) => {
@@ -173,14 +172,4 @@ fn open_files(paths: &[PathBuf], settings: &Settings) -> Result<Vec<OpenFile>, F
         files.push(file);
     }
     Ok(files)
-}
-
-/// What sending needs is configured: found out before a row is loaded.
-fn complete(site: &Site, destinations: &[String]) -> Result<(), Failure> {
-    const NO_RUN: RunId = RunId(0);
-    site.enricher(NO_RUN)?;
-    for name in destinations {
-        site.destination(name, NO_RUN)?;
-    }
-    Ok(())
 }

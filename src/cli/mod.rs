@@ -17,6 +17,7 @@ mod failure;
 mod fake;
 mod import;
 mod progress;
+mod ready;
 mod results;
 mod run;
 mod sandbox;
@@ -45,6 +46,10 @@ pub fn main() -> ExitCode {
         Err(error) => return refuse(&error),
     };
     telemetry::init(logging(&cli.global), Through(console::write_log));
+    // The demo has a configuration of its own.
+    if !matches!(cli.command, Command::Demo(_)) {
+        words::remember_call(words::called_as(&repeated(&cli.global)));
+    }
     let json = cli.global.log_format == LogFormat::Json;
     // A panic in a task of the runtime is seen by the hook only; one on this thread ends up here.
     let ended = std::panic::catch_unwind(|| execute(cli)).unwrap_or(Ok(Exit::Bug));
@@ -74,6 +79,19 @@ fn logging(global: &Global) -> Logging {
         colour: console::colours(),
         verbosity: count(global.verbose) - count(global.quiet),
     }
+}
+
+/// The flags that the next command needs as well. A Postgres address may hold a password and is not repeated.
+fn repeated(global: &Global) -> Vec<String> {
+    let mut flags = Vec::new();
+    if let Some(file) = &global.config {
+        flags.extend(["--config".to_owned(), file.display().to_string()]);
+    }
+    let database = global.database.as_ref().map(|url| url.expose());
+    if let Some(url) = database.filter(|url| url.starts_with("sqlite:")) {
+        flags.extend(["--database".to_owned(), url.to_owned()]);
+    }
+    flags
 }
 
 fn execute(cli: Cli) -> Outcome {

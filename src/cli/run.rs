@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::args::RunArgs;
 use super::context::{Context, Opened};
 use super::failure::{Failure, Outcome};
+use super::ready;
 use super::work::work;
 use crate::pipeline::progress::Progress;
 use crate::pipeline::run::{RunOptions, Signals, run as run_pipeline};
@@ -12,10 +13,12 @@ use crate::pipeline::site::Site;
 
 /// Works everything that is due.
 pub async fn run(args: &RunArgs, context: &Context) -> Outcome {
-    let opened = context.open_for_work().await?;
-    if opened.settings.destinations.is_empty() {
+    let settings = context.settings()?;
+    if settings.destinations.is_empty() {
         return Err(no_destination());
     }
+    ready::to_run(&settings)?;
+    let opened = context.open_for_work(settings).await?;
     let site = Site::open(Arc::clone(&opened.settings), Arc::clone(&opened.store)).await?;
     let options =
         RunOptions { command: "run", limit: args.limit, max_duration: args.max_duration, only_imported: false };

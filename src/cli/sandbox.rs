@@ -26,9 +26,8 @@ pub async fn sandbox(args: &SandboxArgs, _context: &Context) -> Outcome {
     }
     let stop = stop_on_signal(std::time::Duration::ZERO)
         .map_err(|error| Failure::from(anyhow::Error::new(error).context("could not listen for signals")))?;
-    let listen = options.listen;
     run_foreground(options, async move { stop.cancelled().await }).await.map_err(|error| {
-        Failure::new(Exit::Usage, anyhow::Error::new(error).context(format!("could not serve the sandbox at {listen}")))
+        Failure::new(Exit::Usage, error)
             .hint("name another address with --listen, e.g. --listen 127.0.0.1:0 for any free port")
     })?;
     Ok(Exit::Done)

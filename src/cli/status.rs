@@ -197,7 +197,7 @@ fn render(view: &View) -> String {
     let mut text = format!("{}  {}\n", paint(BOLD, &view.location), paint(DIM, view.now));
     let totals = totals(view);
     if totals.iter().all(|n| *n == 0) {
-        let _ = write!(text, "\n  no leads yet; {} brings some in\n", paint(CODE, "leadsync import FILE"));
+        let _ = write!(text, "\n  no leads yet; {} brings some in\n", paint(CODE, words::leadsync("import FILE")));
     } else {
         let _ = write!(text, "\n{}\n", state_table(view, &totals));
     }
@@ -210,8 +210,8 @@ fn render(view: &View) -> String {
             "\n{} {} may or may not have arrived; {} lists them, {} settles them\n",
             paint(WARN, "!"),
             words::leads(totals[LeadState::Unconfirmed as usize]),
-            paint(CODE, "leadsync results --state unconfirmed"),
-            paint(CODE, "leadsync resolve"),
+            paint(CODE, words::leadsync("results --state unconfirmed")),
+            paint(CODE, words::leadsync("resolve")),
         );
     }
     text.truncate(text.trim_end().len());

@@ -187,21 +187,22 @@ fn without_numbers(reason: &str) -> String {
 
 fn remedy(state: LeadState, summary: &Summary) -> Option<String> {
     let run = summary.run;
-    let command = |text: String| paint(CODE, text);
+    let command = |text: String| paint(CODE, words::leadsync(text));
     Some(match state {
         LeadState::Rejected => {
-            format!(
-                "fix them and import them again, or: {}",
-                command(format!("leadsync retry --state rejected --run {run}"))
-            )
+            // The demo's other side is gone when this is read.
+            if summary.command == "demo" {
+                return Some("fix them and import them again".into());
+            }
+            format!("fix them and import them again, or: {}", command(format!("retry --state rejected --run {run}")))
         }
         LeadState::Exhausted => {
-            format!("once the cause is gone: {}", command(format!("leadsync retry --state exhausted --run {run}")))
+            format!("once the cause is gone: {}", command(format!("retry --state exhausted --run {run}")))
         }
         LeadState::Unconfirmed => {
             format!(
                 "look each one up at the destination, then: {}",
-                command("leadsync resolve ID --delivered | --absent".into())
+                command("resolve ID --delivered | --absent".into())
             )
         }
         _ => return None,
@@ -271,16 +272,23 @@ fn facts(text: &mut String, summary: &Summary) {
 fn next(text: &mut String, summary: &Summary, exit: Exit) {
     let run = summary.run;
     let mut lines: Vec<(String, &str)> = Vec::new();
-    if exit == Exit::Unavailable || summary.deferred_waiting > 0 {
-        lines.push(("leadsync run".into(), "goes on with what waits"));
+    if exit == Exit::Usage && summary.waiting > 0 {
+        lines.push((words::leadsync("run"), "goes on with what waits, once that is mended"));
+    } else if exit == Exit::Unavailable || summary.waiting > 0 {
+        lines.push((words::leadsync("run"), "goes on with what waits"));
     }
     if summary.counts.taken > 0 {
-        lines.push((format!("leadsync results --run {run}"), "one line a lead, as CSV"));
-        lines.push(("leadsync explain ID".into(), "the whole story of one of them"));
+        lines.push((words::leadsync(format!("results --run {run}")), "one line a lead, as CSV"));
+        lines.push((words::leadsync("explain ID"), "the whole story of one of them"));
     } else {
-        lines.push(("leadsync status".into(), "what is in the queue, and what it waits for"));
+        lines.push((words::leadsync("status"), "what is in the queue, and what it waits for"));
     }
-    section(text, "next");
+    // The demo ends with words of its own.
+    if summary.command == "demo" {
+        lines.clear();
+    } else {
+        section(text, "next");
+    }
     let width = lines.iter().map(|(command, _)| command.len()).max().unwrap_or(0);
     for (command, what) in lines {
         let _ = writeln!(text, "    {}  {}", paint(CODE, format!("{command:width$}")), paint(DIM, what));
@@ -375,6 +383,7 @@ pub mod tests {
           waiting  1 lead; the next is due in 4 min (2026-11-22T05:35:11Z)
 
           next
+            leadsync run              goes on with what waits
             leadsync results --run 7  one line a lead, as CSV
             leadsync explain ID       the whole story of one of them
 
@@ -416,7 +425,7 @@ pub mod tests {
           waiting  12 leads; the next is due in 4 min (2026-11-22T05:35:11Z)
 
           next
-            leadsync run              goes on with what waits
+            leadsync run              goes on with what waits, once that is mended
             leadsync results --run 7  one line a lead, as CSV
             leadsync explain ID       the whole story of one of them
 

@@ -1,5 +1,6 @@
 //! Numbers, durations and times as people read and type them.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use super::args::Since;
@@ -115,6 +116,27 @@ pub fn shell_word(text: &str) -> String {
     } else {
         format!("'{}'", text.replace('\'', r"'\''"))
     }
+}
+
+/// How this program was called: once known, what is proposed to be typed can be copied as it stands.
+static CALLED: OnceLock<String> = OnceLock::new();
+
+/// The program's name as it was typed, with these flags.
+pub fn called_as(flags: &[String]) -> String {
+    let program = std::env::args_os().next().map(|name| name.to_string_lossy().into_owned());
+    let words = std::iter::once(program.as_deref().unwrap_or("leadsync")).chain(flags.iter().map(String::as_str));
+    words.map(shell_word).collect::<Vec<_>>().join(" ")
+}
+
+/// Decides what [`leadsync`] begins with; only the first call counts.
+pub fn remember_call(called: String) {
+    let _ = CALLED.set(called);
+}
+
+/// A command line of this program to be typed, with the configuration that this one was given: `leadsync --config a.toml
+/// status`.
+pub fn leadsync(command: impl std::fmt::Display) -> String {
+    format!("{} {command}", CALLED.get().map_or("leadsync", String::as_str))
 }
 
 #[cfg(test)]

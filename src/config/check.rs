@@ -6,10 +6,35 @@ use super::settings::*;
 /// What is missing for a run over all configured systems. [`super::load`] has found everything else; commands that only
 /// read need none of this.
 pub fn check(settings: &Settings) -> Vec<Problem> {
+    let mut problems = check_security(settings);
+    problems.extend(check_enrich(settings));
+    if settings.destinations.is_empty() {
+        let message =
+            "no destination is configured, so leads have nowhere to go; add a table such as [destinations.7targets]";
+        problems.push(Problem::general(message));
+    }
+    problems.extend(settings.destinations.keys().flat_map(|name| check_destination(settings, name)));
+    problems
+}
+
+/// What is missing for a database that holds tokens.
+pub fn check_security(settings: &Settings) -> Vec<Problem> {
+    found_by(settings, |check| check.security())
+}
+
+/// What is missing for look-ups; nothing if they are off.
+pub fn check_enrich(settings: &Settings) -> Vec<Problem> {
+    found_by(settings, |check| check.enrich())
+}
+
+/// What is missing for one destination; nothing if there is none of that name.
+pub fn check_destination(settings: &Settings, name: &str) -> Vec<Problem> {
+    found_by(settings, |check| check.destination(name))
+}
+
+fn found_by(settings: &Settings, look: impl FnOnce(&mut Check<'_>)) -> Vec<Problem> {
     let mut check = Check { settings, problems: Vec::new() };
-    check.security();
-    check.enrich();
-    check.destinations();
+    look(&mut check);
     check.problems
 }
 
@@ -55,19 +80,14 @@ impl Check<'_> {
         self.settings.origins.unset.contains_key(key)
     }
 
-    fn destinations(&mut self) {
-        if self.settings.destinations.is_empty() {
-            let message = "no destination is configured, so leads have nowhere to go; add a table such as [destinations.7targets]";
-            self.problems.push(Problem::general(message));
-        }
-        for (name, destination) in &self.settings.destinations {
-            let DestinationKind::SevenTargets(seven_targets) = &destination.kind;
-            let at = |key: &str| format!("destinations.{name}.{key}");
-            self.need(&at("client_id"), &seven_targets.client_id);
-            self.need(&at("client_secret"), &seven_targets.client_secret);
-            if seven_targets.assistant_id.is_none() {
-                self.need(&at("assistant_email"), &seven_targets.assistant_email);
-            }
+    fn destination(&mut self, name: &str) {
+        let Some(destination) = self.settings.destinations.get(name) else { return };
+        let DestinationKind::SevenTargets(seven_targets) = &destination.kind;
+        let at = |key: &str| format!("destinations.{name}.{key}");
+        self.need(&at("client_id"), &seven_targets.client_id);
+        self.need(&at("client_secret"), &seven_targets.client_secret);
+        if seven_targets.assistant_id.is_none() {
+            self.need(&at("assistant_email"), &seven_targets.assistant_email);
         }
     }
 }

@@ -77,12 +77,15 @@ pub(super) fn parse(name: &str, text: &str, environment: &Environment, problems:
     let lines = Lines { name, text };
     let (table, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
+        // After the first few, errors follow from what was guessed about those before.
+        const TOLD: usize = 3;
         let mut last_line = 0;
+        let already = problems.len();
         for error in errors {
             let place = lines.place(error.span().map_or(text.len(), |span| span.start));
             let Place::File { line, .. } = place else { continue };
             // Further errors of one line follow from its first.
-            if line != last_line {
+            if line != last_line && problems.len() < already + TOLD {
                 problems.push(Problem::at(&place, format!("not valid TOML: {}", syntax(&error, text))));
             }
             last_line = line;

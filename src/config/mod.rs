@@ -26,7 +26,7 @@ pub mod values;
 
 use std::path::Path;
 
-pub use check::check;
+pub use check::{check, check_destination, check_enrich, check_security};
 pub use kind::Kind;
 pub use origins::{Effective, Origin, Origins, show};
 pub use problem::{ConfigError, Place, Problem};

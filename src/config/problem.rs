@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::settings::Settings;
 use crate::exit::Exit;
 
 /// Where a value stands.
@@ -42,6 +43,11 @@ impl Problem {
     pub(super) fn general(message: impl Into<String>) -> Self {
         Self { place: None, message: message.into() }
     }
+
+    /// With the value of this key, which is placed where it was written.
+    pub fn of_key(settings: &Settings, key: &str, message: impl Into<String>) -> Self {
+        Self { place: settings.origins.place(key).cloned(), message: message.into() }
+    }
 }
 
 impl fmt::Display for Problem {
@@ -74,6 +80,14 @@ impl ConfigError {
 
     pub(super) fn general(message: impl Into<String>) -> Self {
         Self::new(vec![Problem::general(message)])
+    }
+
+    /// An error if there are any problems.
+    ///
+    /// # Errors
+    /// All of them.
+    pub fn if_any(problems: Vec<Problem>) -> Result<(), Self> {
+        if problems.is_empty() { Ok(()) } else { Err(Self::new(problems)) }
     }
 
     /// All of them.

@@ -80,6 +80,15 @@ pub enum TemplateError {
     Fails { key: String, line: usize, found: String },
 }
 
+impl TemplateError {
+    /// The whole configuration key of the template.
+    pub fn key(&self) -> &str {
+        match self {
+            Self::Syntax { key, .. } | Self::UnknownName { key, .. } | Self::Fails { key, .. } => key,
+        }
+    }
+}
+
 fn hint(nearest: Option<&str>) -> String {
     match nearest {
         Some(name) => format!("did you mean `{name}`?"),

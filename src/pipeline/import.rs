@@ -1,5 +1,6 @@
 //! A CSV import is "rows become queued leads"; the run over them is the same as cron's.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use tokio::sync::mpsc;
@@ -15,6 +16,9 @@ use crate::store::{NewLead, RunId, Store, StoreError};
 /// Rows per transaction.
 const BATCH: usize = 1_000;
 
+/// Distinct reasons kept; beyond that they are counted together.
+const CAUSES: usize = 40;
+
 /// What loading did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Loaded {
@@ -24,8 +28,26 @@ pub struct Loaded {
     pub queued: u64,
     /// Leads stored as `rejected`.
     pub rejected: u64,
+    /// Why rows were rejected, and how many leads that cost.
+    pub causes: BTreeMap<String, u64>,
     /// Stopped before the end of the files.
     pub interrupted: bool,
+}
+
+impl Loaded {
+    fn stored(&mut self, batch: &[NewLead]) {
+        for lead in batch {
+            match &lead.rejected {
+                None => self.queued += 1,
+                Some(reason) => {
+                    self.rejected += 1;
+                    let full = self.causes.len() >= CAUSES && !self.causes.contains_key(reason);
+                    let cause = if full { "other reasons" } else { reason };
+                    *self.causes.entry(cause.to_owned()).or_default() += 1;
+                }
+            }
+        }
+    }
 }
 
 /// Why an import could not be carried out.
@@ -57,14 +79,19 @@ impl OpenFile {
         Ok(Self { name: path.display().to_string(), source: CsvSource::open(path, settings)? })
     }
 
+    /// As messages call it.
+    fn shown(&self) -> &str {
+        if self.name == "-" { "standard input" } else { &self.name }
+    }
+
     /// What the operator should know of how the file is read: the dialect, and columns that mean nothing to us.
     pub fn remarks(&self) -> Vec<String> {
         let header = self.source.header();
-        let mut remarks = vec![format!("{}: {}", self.name, self.source.dialect())];
+        let mut remarks = vec![format!("{}: {}", self.shown(), self.source.dialect())];
         if !header.ignored().is_empty() {
-            remarks.push(format!("{}: columns not used: {}", self.name, header.ignored().join(", ")));
+            remarks.push(format!("{}: columns not used: {}", self.shown(), header.ignored().join(", ")));
         }
-        remarks.extend(header.notices().iter().map(|notice| format!("{}: {notice}", self.name)));
+        remarks.extend(header.notices().iter().map(|notice| format!("{}: {notice}", self.shown())));
         remarks
     }
 }
@@ -97,9 +124,7 @@ pub async fn load(
                 break;
             }
             store.enqueue(run, &batch, clock.now()).await?;
-            let rejected = batch.iter().filter(|lead| lead.rejected.is_some()).count() as u64;
-            loaded.rejected += rejected;
-            loaded.queued += batch.len() as u64 - rejected;
+            loaded.stored(&batch);
         }
         // The reader notices that nobody listens any more.
         drop(inbox);
@@ -181,4 +206,32 @@ pub async fn write_rejected(
         }
     }
     Ok(results)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lead::RawLead;
+
+    fn row(rejected: Option<&str>) -> NewLead {
+        NewLead {
+            raw: RawLead::default(),
+            destination: "7targets".to_owned(),
+            origin: Origin { file: "leads.csv".to_owned(), row: 2 },
+            rejected: rejected.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn reasons_are_counted_and_an_endless_number_of_them_takes_no_endless_memory() {
+        let mut loaded = Loaded::default();
+        loaded.stored(&[row(None), row(Some("email: missing")), row(Some("email: missing"))]);
+        let many: Vec<NewLead> = (1..=10_000).map(|n| row(Some(&format!("{n} fields, the header has 9")))).collect();
+        loaded.stored(&many);
+        loaded.stored(&[row(Some("email: missing"))]);
+        assert_eq!((loaded.queued, loaded.rejected), (1, 10_003));
+        assert_eq!(loaded.causes["email: missing"], 3);
+        assert_eq!(loaded.causes.len(), CAUSES + 1);
+        assert_eq!(loaded.causes.values().sum::<u64>(), loaded.rejected);
+    }
 }

@@ -15,12 +15,15 @@ use crate::http::message::Reply;
 impl Halt {
     /// A token that could not be had.
     pub fn from_auth(account: &str, error: &AuthError) -> Self {
-        Self {
-            account: account.to_owned(),
-            reason: error.to_string(),
-            remedy: error.remedy().map(str::to_owned),
-            exit: error.exit(),
-        }
+        let table = if account == "enrich" { "[enrich]".to_owned() } else { format!("[destinations.{account}]") };
+        let remedy = match error {
+            AuthError::Unavailable { .. } => {
+                Some("run again when it can be reached; what waits stays in the queue".to_owned())
+            }
+            AuthError::Refused { remedy, .. } => Some(format!("{remedy} (in {table})")),
+            _ => error.remedy().map(str::to_owned),
+        };
+        Self { account: account.to_owned(), reason: error.to_string(), remedy, exit: error.exit() }
     }
 }
 

@@ -69,7 +69,7 @@ impl Sandbox {
             ));
         }
         let listener = TcpListener::bind(options.listen).await.map_err(|error| {
-            io::Error::new(error.kind(), format!("can't listen on {}: {error}; choose another port", options.listen))
+            io::Error::new(error.kind(), format!("can't listen on {}: {}", options.listen, error.kind()))
         })?;
         let addr = listener.local_addr()?;
         let state = Arc::new(State::new(options)?);

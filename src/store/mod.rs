@@ -28,7 +28,7 @@ use async_trait::async_trait;
 
 use crate::clock::Timestamp;
 use crate::lead::LeadId;
-pub use open::{open, open_ready};
+pub use open::{open, open_existing, open_ready};
 pub use types::*;
 
 /// What went wrong with the database.

@@ -14,10 +14,22 @@ use crate::config::DatabaseSettings;
 /// [`StoreError::BadUrl`] with what is wrong in words; [`StoreError::Unavailable`] if nobody answers;
 /// [`StoreError::NotOurs`] and [`StoreError::SchemaNewer`] before anything was touched.
 pub async fn open(settings: &DatabaseSettings) -> Result<Arc<dyn Store>> {
+    connect(settings, true).await
+}
+
+/// The same for commands that only look or decide: a SQLite file that is missing stays missing.
+///
+/// # Errors
+/// As [`open`]; [`StoreError::BadUrl`] if there is no such file.
+pub async fn open_existing(settings: &DatabaseSettings) -> Result<Arc<dyn Store>> {
+    connect(settings, false).await
+}
+
+async fn connect(settings: &DatabaseSettings, create: bool) -> Result<Arc<dyn Store>> {
     let url = settings.url.expose();
     let scheme = url.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase());
     let store: Arc<dyn Store> = match scheme.as_deref() {
-        Some("sqlite") => Arc::new(sqlite::Handle::open(url).await?),
+        Some("sqlite") => Arc::new(sqlite::Handle::open(url, create).await?),
         Some("postgres" | "postgresql") => Arc::new(postgres::Handle::open(url, &settings.schema).await?),
         // Not repeated: without a scheme we know, any part of it may be a password.
         _ => {

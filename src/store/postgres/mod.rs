@@ -117,11 +117,20 @@ async fn first_connection(options: &PgConnectOptions, location: &str) -> Result<
         ("28P01", _) => bad("the server refused the password"),
         ("28000", _) => bad("the server refused the login; check the user and the server's pg_hba.conf"),
         ("42501", _) => bad("the user may not connect to this database"),
-        (_, sqlx::Error::Io(source)) => StoreError::Unavailable { what: format!("{location}: {}", source.kind()) },
+        (_, sqlx::Error::Io(source)) => StoreError::Unavailable { what: format!("{location}: {}", io_words(&source)) },
         (_, sqlx::Error::Tls(_)) => bad("the TLS connection could not be made; check `sslmode` and the certificates"),
         (_, sqlx::Error::Configuration(_)) => bad("its parameters can't be used; check certificates and `sslmode`"),
         (_, error) => failed("open")(error),
     })
+}
+
+/// A failed name resolution has no kind of its own.
+fn io_words(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    if text.contains("lookup address") {
+        return "the host's name can't be resolved; check the address, and the network's name server".to_owned();
+    }
+    error.kind().to_string()
 }
 
 fn migrator() -> Migrator {

@@ -46,10 +46,11 @@ pub(super) struct Handle {
 }
 
 impl Handle {
-    /// Opens the file behind `sqlite://…`, creating it (readable by its owner only) if it is missing.
-    pub(super) async fn open(url: &str) -> Result<Self> {
+    /// Opens the file behind `sqlite://…`. If it is missing: creates it (readable by its owner only) where `create`, else
+    /// refuses.
+    pub(super) async fn open(url: &str, create: bool) -> Result<Self> {
         let path = place::path(url)?;
-        place::prepare(&path)?;
+        place::prepare(&path, create)?;
         let options = SqliteConnectOptions::new()
             .filename(&path)
             .journal_mode(SqliteJournalMode::Wal)

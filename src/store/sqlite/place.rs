@@ -28,11 +28,21 @@ pub(super) fn path(url: &str) -> Result<PathBuf> {
     }
 }
 
-/// Creates the file if it is missing, so that only its owner can read it.
-pub(super) fn prepare(path: &Path) -> Result<()> {
+/// Creates the file if it is missing and `create`, so that only its owner can read it.
+pub(super) fn prepare(path: &Path, create: bool) -> Result<()> {
     let shown = path.display();
     if path.is_dir() {
         return Err(bad(format!("`{shown}` is a directory; name a file in it, e.g. `sqlite://{shown}/leadsync.db`")));
+    }
+    if !create {
+        return match path.try_exists() {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(bad(format!(
+                "there is no database `{shown}` yet; `leadsync import FILE`, `leadsync run` or `leadsync db migrate` makes it \
+                 (is this the right directory?)"
+            ))),
+            Err(error) => Err(bad(format!("`{shown}` can't be opened: {}", error.kind()))),
+        };
     }
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -69,9 +79,20 @@ mod tests {
     #[test]
     fn a_directory_is_no_database() {
         let dir = tempfile::tempdir().unwrap();
-        let said = prepare(dir.path()).unwrap_err().to_string();
+        let said = prepare(dir.path(), true).unwrap_err().to_string();
         assert!(said.contains("is a directory"), "{said}");
-        let said = prepare(&dir.path().join("no/such.db")).unwrap_err().to_string();
+        let said = prepare(&dir.path().join("no/such.db"), true).unwrap_err().to_string();
         assert!(said.contains("does not exist"), "{said}");
+    }
+
+    #[test]
+    fn a_missing_file_is_made_only_where_that_is_wanted() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("leadsync.db");
+        let said = prepare(&path, false).unwrap_err().to_string();
+        assert!(said.contains("there is no database"), "{said}");
+        assert!(!path.exists());
+        prepare(&path, true).unwrap();
+        assert!(path.exists() && prepare(&path, false).is_ok());
     }
 }

@@ -186,8 +186,8 @@ impl CsvSource {
         // Spreadsheets like to end rows in a few delimiters too many. Too few fields may mean that one is missing in
         // the middle, and then every value after it stands in the wrong column.
         if record.fields < expected || (record.fields > expected && !surplus_is_blank()) {
-            let s = if record.fields == 1 { "" } else { "s" };
-            return Some(format!("{} field{s}, the header has {expected}{hint}", record.fields));
+            let too = if record.fields < expected { "few" } else { "many" };
+            return Some(format!("too {too} fields: {}, the header has {expected}{hint}", record.fields));
         }
         self.header.slots().iter().find_map(|(_, i)| {
             let text = record.field(*i)?;
