@@ -216,7 +216,11 @@ impl Shared {
                 Ok(Some(token)) => return Ok(token),
                 Ok(None) => {}
                 Err(error) => {
-                    let transient = matches!(error, AuthError::Unavailable { .. } | AuthError::Unreadable { .. });
+                    let transient = match &error {
+                        AuthError::Unavailable { .. } | AuthError::Unreadable { .. } => true,
+                        AuthError::Store(error) => error.is_unavailable(),
+                        AuthError::Refused { .. } | AuthError::Seal(_) => false,
+                    };
                     match waits.next().filter(|_| transient && began.elapsed() < PATIENCE) {
                         Some(wait) => sleep(wait).await,
                         None => return Err((spare, error)),

@@ -1,5 +1,6 @@
 //! `leadsync results`: one line a lead, CSV or JSON, for spreadsheets and programs. Fields and their order are fixed.
 
+use std::borrow::Cow;
 use std::io::Write;
 
 use serde::Serialize;
@@ -10,6 +11,7 @@ use super::failure::{Failure, Outcome};
 use crate::clock::Timestamp;
 use crate::exit::Exit;
 use crate::lead::{LeadId, LeadState};
+use crate::pipeline::normalise::normalised_email;
 use crate::store::{LeadFilter, LeadRecord, Store};
 
 /// Leads read at a time: memory stays the same however many there are.
@@ -35,8 +37,8 @@ pub async fn results(args: &ResultsArgs, context: &Context) -> Outcome {
 struct Line<'a> {
     id: LeadId,
     destination: Option<&'a str>,
-    /// As it is sent; as received if it can't be (or hasn't been) normalised.
-    email: Option<&'a str>,
+    /// Normalised, prepared or not; as received if it can't be.
+    email: Option<Cow<'a, str>>,
     state: LeadState,
     reason: Option<&'a str>,
     remote_id: Option<&'a str>,
@@ -64,14 +66,23 @@ const HEADER: [&str; 12] = [
     "finished_at",
 ];
 
+fn email(lead: &LeadRecord) -> Option<Cow<'_, str>> {
+    let prepared =
+        lead.prepared.as_ref().map(|prepared| prepared.lead.email.as_str()).filter(|email| !email.is_empty());
+    match (prepared, lead.raw.email.as_deref()) {
+        (Some(prepared), _) => Some(Cow::Borrowed(prepared)),
+        (None, Some(raw)) => Some(normalised_email(raw).map_or(Cow::Borrowed(raw), Cow::Owned)),
+        (None, None) => None,
+    }
+}
+
 impl<'a> Line<'a> {
     fn of(lead: &'a LeadRecord) -> Self {
-        let prepared = lead.prepared.as_ref().map(|prepared| prepared.lead.email.as_str());
         let time = |at: Option<Timestamp>| at.map(|at| at.to_string());
         Self {
             id: lead.id,
             destination: lead.destination.as_deref(),
-            email: prepared.filter(|email| !email.is_empty()).or(lead.raw.email.as_deref()),
+            email: email(lead),
             state: lead.state,
             reason: lead.reason.as_deref(),
             remote_id: lead.remote_id.as_deref(),
@@ -89,7 +100,7 @@ impl<'a> Line<'a> {
         [
             self.id.to_string(),
             text(self.destination),
-            text(self.email),
+            text(self.email.as_deref()),
             self.state.to_string(),
             text(self.reason),
             text(self.remote_id),

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::Limits;
 use crate::auth::{Account, AuthError, Bearer, Tokens};
 use crate::clock::{Clock, Timestamp};
-use crate::http::limit::{Limiter, Permit};
+use crate::http::limit::{Departed, Limiter, Permit};
 use crate::http::message::{Reply, Request, SendError};
 use crate::http::retry::{Backoff, Breaker, Budget};
 use crate::http::send::HttpClient;
@@ -146,9 +146,29 @@ impl Channel {
     }
 
     /// Writes the request: departs through the limiter, sends, and says what came back and how long it took. Never
-    /// repeats. `permit` is used up; the departure may wait a little for its window, so leave the lease a margin.
+    /// repeats. `permit` is used up; the departure may wait for its window: see [`Channel::send_if`].
     pub async fn send(&self, permit: Permit, bearer: Option<&Bearer>, request: &Request) -> Exchange {
         let departed = permit.depart().await;
+        self.write(departed, bearer, request).await
+    }
+
+    /// The same, if `still` says so once the request may depart: the wait for its window may have been long, and what
+    /// allowed the request (a lease) may be gone. `None`: it was not written. `still` is told when it would be.
+    pub async fn send_if(
+        &self,
+        permit: Permit,
+        bearer: Option<&Bearer>,
+        request: &Request,
+        still: impl FnOnce(Timestamp) -> bool + Send,
+    ) -> Option<Exchange> {
+        let departed = permit.depart().await;
+        match still(self.clock.now()) {
+            true => Some(self.write(departed, bearer, request).await),
+            false => None,
+        }
+    }
+
+    async fn write(&self, departed: Departed, bearer: Option<&Bearer>, request: &Request) -> Exchange {
         let started_at = self.clock.now();
         let call = CallId::new(started_at);
         let began = Instant::now();

@@ -51,11 +51,11 @@ const CATCH_UP: Duration = Duration::from_millis(250);
 pub struct Limiter(Arc<Shared>);
 
 struct Shared {
+    rate: Option<Rate>,
     limits: Option<Limits>,
     /// Held by the first in the line of those who want a permit; tokio's mutex is fair.
     line: Mutex<()>,
-    /// No permit before this moment.
-    gate: StdMutex<Option<Instant>>,
+    gate: StdMutex<Option<Gate>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -123,9 +123,15 @@ struct Departure {
     late: Duration,
 }
 
+struct Gate {
+    opens: Instant,
+    until: Timestamp,
+    why: String,
+}
+
 impl fmt::Debug for Limiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Limiter")
+        f.debug_struct("Limiter").field("rate", &self.0.rate).finish_non_exhaustive()
     }
 }
 
@@ -134,7 +140,7 @@ impl Limiter {
     /// rate and counts as one call in the window, or a window of a millisecond.
     pub fn new(rate: Option<Rate>, clock: Arc<dyn Clock>) -> Self {
         let limits = rate.map(|rate| Limits::of(&rate));
-        Self(Arc::new(Shared { limits, line: Mutex::new(()), gate: StdMutex::new(None), clock }))
+        Self(Arc::new(Shared { rate, limits, line: Mutex::new(()), gate: StdMutex::new(None), clock }))
     }
 
     /// Waits for a time slot, first come first served, and for the end of a pause. `None` if `stop` came first.
@@ -150,17 +156,18 @@ impl Limiter {
 
     /// Hands out no permit until then; of two pauses the one that ends later wins. Work re-enters at the pace of the
     /// limit, not all at once. Permits already handed out stay good.
-    pub fn pause_until(&self, until: Timestamp) {
+    pub fn pause_until(&self, until: Timestamp, why: impl Into<String>) {
         let opens = Instant::now() + self.0.clock.now().until(until).min(FAR);
         let mut gate = self.0.gate.lock().unwrap_or_else(PoisonError::into_inner);
-        *gate = (*gate).max(Some(opens));
+        if gate.as_ref().is_none_or(|gate| gate.opens < opens) {
+            *gate = Some(Gate { opens, until, why: why.into() });
+        }
     }
 
-    /// How long no permit will be handed out, from now.
-    #[cfg(test)]
-    pub(crate) fn pause_left(&self) -> Duration {
-        let gate = *self.0.gate.lock().unwrap();
-        gate.map_or(Duration::ZERO, |opens| opens.saturating_duration_since(Instant::now()))
+    /// Until when no permit is handed out, and why; `None` if it is open.
+    pub fn paused(&self) -> Option<(Timestamp, String)> {
+        let gate = self.0.gate.lock().unwrap_or_else(PoisonError::into_inner);
+        gate.as_ref().filter(|gate| gate.opens > Instant::now()).map(|gate| (gate.until, gate.why.clone()))
     }
 }
 
@@ -199,7 +206,7 @@ impl Shared {
     async fn slot(&self) {
         let _first = self.line.lock().await;
         loop {
-            let opens = *self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+            let opens = self.gate.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|gate| gate.opens);
             let now = Instant::now();
             if let Some(opens) = opens.filter(|opens| *opens > now) {
                 sleep_until(opens).await;

@@ -31,8 +31,12 @@ struct Books {
     notices: Vec<String>,
     cut: Vec<LeadId>,
     bugs: Vec<String>,
-    /// Leads we deferred (429, unknown, failed attempt, look-up away).
+    /// Leads we deferred (429, unknown, failed attempt, look-up away) and that came to no end since.
     deferred: BTreeSet<LeadId>,
+    /// Delivered, and the database does not know it.
+    unrecorded: Vec<LeadId>,
+    /// The database left a question open: what we asked for may have been done all the same.
+    database_was_away: bool,
 }
 
 impl Account {
@@ -52,16 +56,16 @@ impl Account {
     }
 
     /// A lead was leased.
-    pub fn taken_up(&self, lead: LeadId, first_in_run: bool) {
+    pub fn taken_up(&self, first_in_run: bool) {
         if !first_in_run {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
         }
-        self.books().deferred.remove(&lead);
     }
 
     /// A lead reached a final state.
-    pub fn finished(&self, state: LeadState, cause: Option<&str>) {
+    pub fn finished(&self, lead: LeadId, state: LeadState, cause: Option<&str>) {
         self.progress.finished(state, 1);
+        self.books().deferred.remove(&lead);
         if state != LeadState::Delivered || cause.is_some() {
             self.cause(state, cause.unwrap_or("no reason given"));
         }
@@ -76,17 +80,38 @@ impl Account {
         *books.causes.entry(key).or_default() += 1;
     }
 
-    /// A lead was put down unfinished; `deferred`: because we put it off.
-    pub fn put_down(&self, lead: LeadId, deferred: bool) {
+    /// A lead was put down unfinished because we put it off.
+    pub fn put_off(&self, lead: LeadId) {
         self.waiting.fetch_add(1, Ordering::Relaxed);
-        if deferred {
-            self.books().deferred.insert(lead);
-        }
+        self.books().deferred.insert(lead);
+    }
+
+    /// A lead was put down until its time comes, which is nobody's failure.
+    pub fn scheduled(&self, lead: LeadId) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        self.books().deferred.remove(&lead);
+    }
+
+    /// A lead was put down as it was taken up; if we had put it off before, that still holds.
+    pub fn put_back(&self) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A lead turned out to be in another worker's hands.
-    pub fn lost(&self) {
+    pub fn lost(&self, lead: LeadId) {
         self.taken_over.fetch_add(1, Ordering::Relaxed);
+        self.books().deferred.remove(&lead);
+    }
+
+    /// A lead was delivered and that could not be written down: said at once, since the run may not live to sum up.
+    pub fn unrecorded(&self, lead: LeadId) {
+        tracing::error!(lead = lead.0, "lead {lead} was delivered, and that could not be recorded");
+        self.books().unrecorded.push(lead);
+    }
+
+    /// The database was away: it may have done what it did not answer.
+    pub fn database_was_away(&self) {
+        self.books().database_was_away = true;
     }
 
     /// Duplicates that got their turn are waiting again.
@@ -133,9 +158,8 @@ impl Account {
         }
     }
 
-    /// A request in flight was cut by the end of the grace time.
+    /// A request in flight was cut by the end of the grace time. Names the lead, counts nothing.
     pub fn cut(&self, lead: LeadId) {
-        self.waiting.fetch_add(1, Ordering::Relaxed);
         self.books().cut.push(lead);
     }
 
@@ -152,11 +176,27 @@ impl Account {
             causes,
             calls: books.calls.iter().map(|((account, what), n)| (account.clone(), what.clone(), *n)).collect(),
             halts: books.halts.clone(),
-            notices: books.notices.clone(),
+            notices: books.notices.iter().cloned().chain(unrecorded(&books.unrecorded)).collect(),
+            database_was_away: books.database_was_away,
             cut: books.cut.clone(),
             bugs: books.bugs.clone(),
         }
     }
+}
+
+/// Which known deliveries the database does not know of.
+fn unrecorded(leads: &[LeadId]) -> Option<String> {
+    const NAMED: usize = 200;
+    let named: Vec<_> = leads.iter().take(NAMED).map(LeadId::to_string).collect();
+    let more = leads.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    (!leads.is_empty()).then(|| {
+        format!(
+            "delivered, but the database was away too long to record it: leads {}{more}; they stay `sending`, and the \
+             next run asks the destination for them before it sends anything",
+            named.join(", ")
+        )
+    })
 }
 
 /// The closed books.
@@ -172,4 +212,6 @@ pub struct Closing {
     pub notices: Vec<String>,
     pub cut: Vec<LeadId>,
     pub bugs: Vec<String>,
+    /// What the database did is not known for certain, so its counts can't be compared with ours.
+    pub database_was_away: bool,
 }

@@ -4,24 +4,30 @@
 //! durable. Whatever dies in between, the next worker finds either `ready` (nothing left us) or `sending` (look before
 //! creating); the intent already carries the moment from which looking makes sense.
 
-use std::sync::Arc;
+mod after;
+mod flight;
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use self::after::{After, after};
+use self::flight::{CUT, Flight, exchange};
 use super::lane::Lane;
+use super::pauses::{self, DAILY_LIMIT};
 use super::progress::Halt;
 use super::record::{Case, Judgement, Next};
 use crate::auth::Bearer;
+use crate::clock::Timestamp;
 use crate::connectors::channel::Exchange;
 use crate::connectors::classify::{classify, may_be_at_work};
 use crate::connectors::{Asked, UnknownPolicy, Verdict};
-use crate::exit::Exit;
 use crate::http::limit::Permit;
 use crate::http::message::Request;
 use crate::lead::{Event, LeadState};
 use crate::store::{CallRecord, Leased, Pause, QuotaCharge, Step, StepOutcome};
 
 /// A request is written only if the lease outlasts its time-out by this much: room for the outcome to be recorded.
-const LEASE_MARGIN: std::time::Duration = std::time::Duration::from_secs(5);
-
+const LEASE_MARGIN: Duration = Duration::from_secs(5);
 /// Delivers one lead, or looks for it, or puts it down: always ends with the lead out of hand.
 pub async fn deliver(lane: Arc<Lane>, lead: Leased) {
     let slot = tokio::select! {
@@ -31,18 +37,12 @@ pub async fn deliver(lane: Arc<Lane>, lead: Leased) {
     // A free slot and the stop may come together; the stop wins.
     let slot = slot.filter(|_| !lane.stop.is_cancelled());
     let Some(slot) = slot else { return lane.put_back(&lead).await };
-    let work = async {
-        if !lane.is_fit().await {
-            return Settlement::PutBack;
-        }
-        match lead.state {
-            LeadState::Sending => look(&lane, lead.clone()).await,
-            _ => create(&lane, lead.clone()).await,
-        }
-    };
-    let settlement = tokio::select! {
-        settlement = work => settlement,
-        () = lane.shared.cut.cancelled() => return lane.was_cut(&lead),
+    let settlement = if !lane.is_fit().await {
+        Settlement::PutBack
+    } else if lead.state == LeadState::Sending {
+        look(&lane, lead.clone()).await
+    } else {
+        create(&lane, lead.clone()).await
     };
     // The outcome is on its way to the disk; the next lead may have the slot meanwhile.
     drop(slot);
@@ -85,14 +85,15 @@ async fn create(lane: &Lane, mut lead: Leased) -> Settlement {
             (Sent::Not(settlement), _) => return settlement,
         };
         let verdict = read(lane, Asked::Create, &exchange);
-        let judgement = case(lane, &lead, &exchange, "create", &verdict, charged).after_create(verdict.clone());
-        match after(lane, &verdict, &judgement, bearer, try_again).await {
-            After::Settle => return Settlement::Judged(judgement),
-            After::Again => match lane.apply(&lead, judgement).await {
+        // From here on it matters when it really left, not when we meant it to.
+        let case = case(lane, &lead, &exchange, "create", &verdict, charged);
+        let judgement = Case { sent_at: exchange.started_at, ..case }.after_create(verdict.clone());
+        match after(lane, &lead, &verdict, judgement, &exchange, bearer, try_again).await {
+            After::Settle(judgement) => return Settlement::Judged(judgement),
+            After::Again(judgement) => match lane.apply(&lead, judgement).await {
                 Some(()) => lead.state = LeadState::Ready,
                 None => return Settlement::Settled,
             },
-            After::Halt => return Settlement::Judged(released(judgement)),
         }
     }
     Settlement::PutBack
@@ -115,18 +116,26 @@ async fn look(lane: &Lane, lead: Leased) -> Settlement {
             Ok(cleared) => cleared,
             Err(settlement) => return settlement,
         };
-        let exchange = exchange(lane, permit, bearer.as_ref(), &question).await;
-        let verdict = read(lane, Asked::Find, &exchange);
+        let (exchange, verdict) = match exchange(lane, permit, bearer.as_ref(), &question, |_| true).await {
+            Flight::Landed(exchange) => {
+                let verdict = read(lane, Asked::Find, &exchange);
+                (exchange, verdict)
+            }
+            Flight::Cut(exchange) => {
+                lane.shared.account.cut(lead.id);
+                (exchange, Verdict::NotNow { wait: None, why: CUT.to_owned() })
+            }
+            Flight::Kept(_) => return Settlement::PutBack,
+        };
         let charged = charge(lane, lead.sent_at.unwrap_or(exchange.started_at));
         let judgement = case(lane, &lead, &exchange, "find", &verdict, charged).after_find(verdict.clone());
-        match after(lane, &verdict, &judgement, bearer, try_again).await {
-            After::Settle => return Settlement::Judged(judgement),
-            After::Again => {
+        match after(lane, &lead, &verdict, judgement, &exchange, bearer, try_again).await {
+            After::Settle(judgement) => return Settlement::Judged(judgement),
+            After::Again(judgement) => {
                 if lane.apply(&lead, judgement).await.is_none() {
                     return Settlement::Settled;
                 }
             }
-            After::Halt => return Settlement::Judged(released(judgement)),
         }
     }
     Settlement::PutBack
@@ -135,9 +144,11 @@ async fn look(lane: &Lane, lead: Leased) -> Settlement {
 /// A rate permit and a token, in this order; or the lead goes back untouched.
 async fn clearance(lane: &Lane) -> Result<(Permit, Option<Bearer>), Settlement> {
     let Some(permit) = lane.channel.permit(&lane.stop).await else { return Err(Settlement::PutBack) };
-    match lane.channel.bearer().await {
-        Ok(bearer) => Ok((permit, bearer)),
-        Err(error) => {
+    // A refresh that has begun goes on without us.
+    match lane.stop.run_until_cancelled(lane.channel.bearer()).await {
+        None => Err(Settlement::PutBack),
+        Some(Ok(bearer)) => Ok((permit, bearer)),
+        Some(Err(error)) => {
             lane.halt(Halt::from_auth(&lane.name, &error));
             Err(Settlement::PutBack)
         }
@@ -179,26 +190,34 @@ async fn send(
             return (Sent::Not(Settlement::PutBack), None);
         }
     }
-    // A slow commit, a long pause of this process, a failed heartbeat: another worker may take the lead over while the
-    // request is under way. Then it does not leave at all.
+    // A slow commit, a long wait for the departure, a failed heartbeat: another worker may take the lead over while the
+    // request is under way. Then it does not leave at all. Looked at last, right before it is written.
     let needed = lane.limits.timeout + LEASE_MARGIN.min(lane.shared.leases.term() / 4);
-    if lane.shared.leases.left(lead.id, lead.token, lane.shared.clock.now()) < needed {
-        let step = Step {
-            event: Some(Event::ProvenAbsent),
-            reason: Some("not sent: the lease was about to lapse".to_owned()),
-            not_before: Some(sent_at),
-            quota: charged.clone().map(|charge| QuotaCharge { amount: -1, ..charge }),
-            release: true,
-            ..Step::of(lead)
-        };
-        return (Sent::Not(Settlement::Judged(Judgement { steps: vec![step], next: Next::Deferred(sent_at) })), None);
+    let still = |now| lane.shared.leases.left(lead.id, lead.token, now) >= needed;
+    match exchange(lane, permit, bearer.as_ref(), request, still).await {
+        Flight::Landed(exchange) => (Sent::Exchange(exchange, bearer), charged),
+        Flight::Cut(exchange) => {
+            if lane.destination.on_unknown() != UnknownPolicy::Hold {
+                lane.shared.account.cut(lead.id);
+            }
+            (Sent::Exchange(exchange, bearer), charged)
+        }
+        Flight::Kept(why) => {
+            let step = Step {
+                event: Some(Event::ProvenAbsent),
+                reason: Some(format!("not sent: {why}")),
+                not_before: Some(sent_at),
+                quota: charged.map(|charge| QuotaCharge { amount: -1, ..charge }),
+                release: true,
+                ..Step::of(lead)
+            };
+            (Sent::Not(Settlement::Judged(Judgement { steps: vec![step], next: Next::Deferred(sent_at) })), None)
+        }
     }
-    let exchange = exchange(lane, permit, bearer.as_ref(), request).await;
-    (Sent::Exchange(exchange, bearer), charged)
 }
 
 /// What a create at this moment is charged to, where there is a daily limit.
-fn charge(lane: &Lane, at: crate::clock::Timestamp) -> Option<QuotaCharge> {
+fn charge(lane: &Lane, at: Timestamp) -> Option<QuotaCharge> {
     lane.limits.daily_limit.map(|limit| QuotaCharge {
         account: lane.channel.account().to_owned(),
         utc_day: at.utc_day(),
@@ -211,8 +230,13 @@ fn charge(lane: &Lane, at: crate::clock::Timestamp) -> Option<QuotaCharge> {
 async fn quota_used_up(lane: &Lane, lead: &Leased) -> Settlement {
     let now = lane.shared.clock.now();
     let tomorrow = now.next_utc_day();
-    let why = format!("daily limit of {} creates used up", lane.limits.daily_limit.unwrap_or_default());
-    lane.pause_account(Pause { account: lane.channel.account().to_owned(), until: tomorrow, why: why.clone() }).await;
+    let why = format!("{DAILY_LIMIT}{} creates used up", lane.limits.daily_limit.unwrap_or_default());
+    // For `status`; here the lane's end is enough.
+    pauses::store(
+        &lane.shared,
+        &Pause { account: lane.channel.account().to_owned(), until: tomorrow, why: why.clone() },
+    )
+    .await;
     lane.shared.account.notice(format!("{}: {why}; the rest goes on after {tomorrow}", lane.name));
     lane.stop.cancel();
     let step = Step {
@@ -261,86 +285,6 @@ fn bare_case<'a>(lane: &'a Lane, lead: &'a Leased, charged: Option<QuotaCharge>)
         call: None::<CallRecord>,
         charged,
     }
-}
-
-enum After {
-    Settle,
-    Again,
-    Halt,
-}
-
-/// What a verdict means for the account, beyond the lead.
-async fn after(
-    lane: &Lane,
-    verdict: &Verdict,
-    judgement: &Judgement,
-    bearer: Option<Bearer>,
-    may_repeat: bool,
-) -> After {
-    match verdict {
-        Verdict::AuthExpired => match bearer {
-            Some(bearer) if may_repeat => match lane.channel.expired(&bearer).await {
-                Ok(()) => After::Again,
-                Err(error) => {
-                    lane.halt(Halt::from_auth(&lane.name, &error));
-                    After::Halt
-                }
-            },
-            _ => {
-                lane.halt(Halt {
-                    account: lane.name.clone(),
-                    reason: "a fresh access token is refused (401)".to_owned(),
-                    remedy: Some(
-                        "check that the credentials belong to this API and have the scope it needs".to_owned(),
-                    ),
-                    exit: Exit::Usage,
-                });
-                After::Halt
-            }
-        },
-        Verdict::AccountWrong { reason, remedy } => {
-            lane.halt(Halt {
-                account: lane.name.clone(),
-                reason: reason.clone(),
-                remedy: Some(remedy.clone()),
-                exit: Exit::Usage,
-            });
-            After::Settle
-        }
-        Verdict::NotNow { why, .. } => {
-            if let Next::Deferred(until) = judgement.next {
-                let pause = Pause { account: lane.channel.account().to_owned(), until, why: why.clone() };
-                lane.pause_account(pause).await;
-            }
-            After::Settle
-        }
-        Verdict::Unknown { .. } | Verdict::Accepted { .. } | Verdict::Absent | Verdict::Refused { .. } => After::Settle,
-    }
-}
-
-/// Sends, counts, and ends the lane once its account has failed too often in a row.
-async fn exchange(lane: &Lane, permit: Permit, bearer: Option<&Bearer>, request: &Request) -> Exchange {
-    let exchange = lane.channel.send(permit, bearer, request).await;
-    lane.sent_one();
-    lane.channel.tell_breaker(&exchange);
-    if let Some(why) = lane.channel.breaker().is_open() {
-        lane.halt(Halt {
-            account: lane.name.clone(),
-            reason: why,
-            remedy: Some("the leads keep their attempts; run again when it is back".to_owned()),
-            exit: Exit::Unavailable,
-        });
-    }
-    exchange
-}
-
-/// A judgement that meant to go on ends here instead.
-fn released(mut judgement: Judgement) -> Judgement {
-    if let Some(last) = judgement.steps.last_mut() {
-        last.release = true;
-    }
-    judgement.next = Next::Halted;
-    judgement
 }
 
 fn refused(lead: &Leased, reason: String) -> Settlement {

@@ -4,13 +4,18 @@
 //! the service can't be used, leads wait or go on without it (`enrich.when_unavailable`); a wrong account stops look-ups
 //! for the run either way, since it is a mistake to be mended, not weather.
 
+mod budget;
+mod outage;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, OnceCell};
+use tokio::sync::{Notify, OnceCell, Semaphore};
+use tokio_util::sync::CancellationToken;
 
+use super::pauses;
 use super::preflight;
 use super::progress::Halt;
 use super::shared::Shared;
@@ -19,11 +24,9 @@ use crate::config::{JobChanged, Prefer, WhenUnavailable};
 use crate::connectors::channel::{AskError, Channel};
 use crate::connectors::{Enricher, LookUpVerdict};
 use crate::exit::Exit;
+use crate::http::message::SendError;
 use crate::lead::{Lead, LookUp};
-use crate::store::{CachedLookUp, CallId, CallRecord, Fingerprint};
-
-/// This many look-ups failing one after the other end them for the run.
-const FAILURES: u32 = 3;
+use crate::store::{CachedLookUp, CallId, CallRecord, Fingerprint, Pause};
 
 /// The look-up service as a run uses it.
 pub struct LookUps {
@@ -38,6 +41,11 @@ pub struct LookUps {
     pub daily_credits: Option<i64>,
     /// Why it can't be used for the rest of this run.
     unusable: OnceLock<Unusable>,
+    /// No further look-ups: the run is stopping, or they are over.
+    stop: CancellationToken,
+    /// Calls in flight, of all lanes together.
+    slots: Semaphore,
+    most_slots: u32,
     failures: AtomicU32,
     checked: OnceCell<()>,
     /// Who is being looked up at this moment: another bite with the same person waits for the answer.
@@ -76,11 +84,22 @@ pub enum LookedUp {
     Answer { answer: LookUp, call: Option<CallId>, note: Option<String> },
     /// It has to wait: until then, if that is known.
     Wait { until: Option<Timestamp>, why: String },
+    /// The run ended before it was asked: as if nobody had touched it.
+    Stopped,
 }
 
 impl LookUps {
-    pub fn new(enricher: Arc<dyn Enricher>, channel: Arc<Channel>, settings: &crate::config::EnrichSettings) -> Self {
+    pub fn new(
+        enricher: Arc<dyn Enricher>,
+        channel: Arc<Channel>,
+        settings: &crate::config::EnrichSettings,
+        stop: CancellationToken,
+    ) -> Self {
+        let most_slots = u32::try_from(enricher.limits().concurrency.max(1)).unwrap_or(u32::MAX);
         Self {
+            stop,
+            slots: Semaphore::new(most_slots as usize),
+            most_slots,
             enricher,
             channel,
             cache: settings.cache,
@@ -98,7 +117,28 @@ impl LookUps {
 
     /// Checks the account, once.
     pub async fn check(&self, shared: &Shared) {
-        self.checked.get_or_init(|| preflight::look_ups(shared, self)).await;
+        let check = async {
+            match pauses::stored(shared, &self.channel).await {
+                Ok(Some(pause)) => self.pause(shared, pause).await,
+                Ok(None) => {}
+                // Whoever needs the database next says so.
+                Err(error) => tracing::warn!("could not read whether look-ups are paused: {error}"),
+            }
+            if self.unusable.get().is_none() {
+                preflight::look_ups(shared, self).await;
+            }
+        };
+        self.checked.get_or_init(|| check).await;
+    }
+
+    /// Keeps a pause if it is short; a long one ends look-ups for this run.
+    async fn pause(&self, shared: &Shared, pause: Pause) {
+        let patience = pauses::patience(shared.clock.now(), shared.wait);
+        self.channel.limiter().pause_until(pause.until, &pause.why);
+        if pause.until > patience {
+            self.halt(shared, pauses::too_long("enrich", &pause), Some(pause.until));
+        }
+        pauses::store(shared, &pause).await;
     }
 
     /// People per call.
@@ -122,6 +162,7 @@ impl LookUps {
         if self.unusable.set(unusable.clone()).is_err() {
             return;
         }
+        self.stop.cancel();
         if self.goes_on_without(&unusable) {
             shared.account.notice(format!("look-ups are off for this run: {}; leads go on without", halt.reason));
         } else {
@@ -191,7 +232,7 @@ impl LookUps {
         let mut keys: Vec<_> = keys.cloned().collect();
         keys.sort();
         keys.dedup();
-        let cached = shared.store.cached(&keys, shared.clock.now().minus(self.cache)).await?;
+        let cached = shared.patiently(|| shared.store.cached(&keys, shared.clock.now().minus(self.cache))).await?;
         shared.account.cache_hits(cached.len() as u64);
         Ok(cached
             .into_iter()
@@ -203,6 +244,8 @@ impl LookUps {
     fn unanswered(&self) -> LookedUp {
         let (why, wait, until) = match self.unusable.get() {
             Some(it) => (it.why.clone(), !self.goes_on_without(it), it.until),
+            // Not even `when_unavailable = "send"` means to send what was never asked for.
+            None if self.stop.is_cancelled() => return LookedUp::Stopped,
             None => ("the look-up failed".to_owned(), self.when_unavailable == WhenUnavailable::Wait, None),
         };
         if wait {
@@ -221,24 +264,35 @@ impl LookUps {
     ) -> crate::store::Result<()> {
         let mut batches: Vec<Vec<(Fingerprint, &Lead)>> =
             missing.chunks(self.batch_size()).map(<[_]>::to_vec).collect();
-        while let Some(batch) = batches.pop() {
-            if self.unusable.get().is_some() || shared.stop.is_cancelled() {
+        while let Some(mut batch) = batches.pop() {
+            let Some((_slot, reserved)) = self.reserve(shared, batch.len()).await? else { break };
+            if self.unusable.get().is_some() || self.stop.is_cancelled() {
+                self.refund(shared, &reserved, reserved.people).await;
                 break;
             }
-            let batch = match self.within_budget(shared, batch).await? {
-                Some(batch) => batch,
-                None => break,
-            };
+            if reserved.people < batch.len() {
+                batches.push(batch.split_off(reserved.people));
+            }
             let leads: Vec<&Lead> = batch.iter().map(|(_, lead)| *lead).collect();
             let request = self.enricher.lookup(&leads);
-            let (result, calls) = self.channel.ask("lookup", &request, &shared.stop).await;
+            let asked = shared.cut.run_until_cancelled(self.channel.ask("lookup", &request, &self.stop)).await;
+            // Cut off by the end of the grace time: what it cost is not known.
+            let Some((result, calls)) = asked else { break };
             calls.iter().for_each(|call| shared.account.called(call));
             let last_call = calls.last().map(|call| call.id);
             let verdict = match &result {
                 Ok(reply) => self.enricher.read(leads.len(), reply),
                 Err(error) => {
-                    self.refund(shared, batch.len(), 0).await?;
-                    shared.store.log_calls(&calls).await?;
+                    // A question whose answer was lost may have been answered, and paid for.
+                    let lost = match error {
+                        AskError::Send(SendError::Lost { .. }) => true,
+                        AskError::Stopped => !calls.is_empty(),
+                        AskError::Send(SendError::NotSent { .. }) | AskError::Auth(_) => false,
+                    };
+                    if !lost {
+                        self.refund(shared, &reserved, batch.len()).await;
+                    }
+                    shared.patiently(|| shared.store.log_calls(&calls)).await?;
                     self.failed(shared, error);
                     break;
                 }
@@ -255,26 +309,26 @@ impl LookUps {
                     found
                 }
                 LookUpVerdict::BadRequest { reason } if batch.len() > 1 => {
-                    shared.store.log_calls(&calls).await?;
+                    shared.patiently(|| shared.store.log_calls(&calls)).await?;
                     tracing::debug!("a look-up of {} people was refused ({reason}); splitting it", batch.len());
                     let (left, right) = batch.split_at(batch.len() / 2);
                     batches.extend([right.to_vec(), left.to_vec()]);
                     0
                 }
                 LookUpVerdict::BadRequest { reason } => {
-                    shared.store.log_calls(&calls).await?;
+                    shared.patiently(|| shared.store.log_calls(&calls)).await?;
                     let note = Some(format!("not looked up: the service refused it ({reason})"));
                     let answer = LookedUp::Answer { answer: LookUp::NotFound, call: last_call, note };
                     known.insert(batch[0].0.clone(), answer);
                     0
                 }
                 other => {
-                    shared.store.log_calls(&calls).await?;
-                    self.refused(shared, other);
+                    shared.patiently(|| shared.store.log_calls(&calls)).await?;
+                    self.refused(shared, other).await;
                     0
                 }
             };
-            self.refund(shared, batch.len(), found).await?;
+            self.refund(shared, &reserved, batch.len() - found.min(batch.len())).await;
         }
         Ok(())
     }
@@ -295,99 +349,10 @@ impl LookUps {
             .zip(&answers)
             .map(|(key, answer)| CachedLookUp { key: key.clone(), answer: answer.clone(), fetched_at, call })
             .collect();
-        shared.store.remember(&cached, &calls).await?;
+        shared.patiently(|| shared.store.remember(&cached, &calls)).await?;
         for (key, answer) in keys.iter().zip(answers) {
             known.insert(key.clone(), LookedUp::Answer { answer, call, note: None });
         }
         Ok(())
-    }
-
-    /// As much of the batch as today's budget allows; `None`: none.
-    async fn within_budget<'a>(
-        &self,
-        shared: &Shared,
-        mut batch: Vec<(Fingerprint, &'a Lead)>,
-    ) -> crate::store::Result<Option<Vec<(Fingerprint, &'a Lead)>>> {
-        let Some(budget) = self.daily_credits else { return Ok(Some(batch)) };
-        let now = shared.clock.now();
-        let wanted = i64::try_from(batch.len()).unwrap_or(i64::MAX);
-        let got = shared.store.take_quota(self.channel.account(), now.utc_day(), wanted, Some(budget)).await?;
-        batch.truncate(usize::try_from(got).unwrap_or(0));
-        if got < wanted {
-            let tomorrow = now.next_utc_day();
-            let why = format!("the daily budget of {budget} credits is used up; the rest goes on after {tomorrow}");
-            // Tomorrow's budget is no failure: nothing to mend, nothing to repeat.
-            let halt = Halt { account: "enrich".to_owned(), reason: why, remedy: None, exit: Exit::Done };
-            self.halt(shared, halt, Some(tomorrow));
-        }
-        Ok(if batch.is_empty() { None } else { Some(batch) })
-    }
-
-    /// Gives back what was reserved for people who were not found.
-    async fn refund(&self, shared: &Shared, asked: usize, found: usize) -> crate::store::Result<()> {
-        let unused = i64::try_from(asked.saturating_sub(found)).unwrap_or(0);
-        if self.daily_credits.is_some() && unused > 0 {
-            let day = shared.clock.now().utc_day();
-            shared.store.take_quota(self.channel.account(), day, -unused, None).await?;
-        }
-        Ok(())
-    }
-
-    /// No reply, after the channel's own short retries.
-    fn failed(&self, shared: &Shared, error: &AskError) {
-        match error {
-            AskError::Stopped => {}
-            AskError::Auth(error) => self.halt(shared, Halt::from_auth("enrich", error), None),
-            AskError::Send(error) => {
-                let halt = Halt {
-                    account: "enrich".to_owned(),
-                    reason: format!("the look-up service can't be reached: {error}"),
-                    remedy: Some("run again when it is back, or set enrich.when_unavailable = \"send\"".to_owned()),
-                    exit: Exit::Unavailable,
-                };
-                self.halt(shared, halt, None);
-            }
-        }
-    }
-
-    /// A reply that answers nothing.
-    fn refused(&self, shared: &Shared, verdict: LookUpVerdict) {
-        let halt = |reason: String, remedy: String, exit| Halt {
-            account: "enrich".to_owned(),
-            reason,
-            remedy: Some(remedy),
-            exit,
-        };
-        match verdict {
-            LookUpVerdict::OutOfCredits(_) => self.halt(
-                shared,
-                halt(
-                    "the look-up service has no credits left (402)".to_owned(),
-                    "buy credits, or set enrich.when_unavailable = \"send\"; run again then".to_owned(),
-                    Exit::Unavailable,
-                ),
-                None,
-            ),
-            LookUpVerdict::AccountWrong { reason, remedy } => {
-                self.halt(shared, halt(reason, remedy, Exit::Usage), None)
-            }
-            LookUpVerdict::AuthExpired => self.halt(
-                shared,
-                halt(
-                    "the look-up service refuses a fresh access token (401)".to_owned(),
-                    "check the key or account under [enrich]".to_owned(),
-                    Exit::Usage,
-                ),
-                None,
-            ),
-            LookUpVerdict::NotNow { why, .. } | LookUpVerdict::Again { why } => {
-                if self.failures.fetch_add(1, Ordering::Relaxed) + 1 >= FAILURES {
-                    let reason = format!("{FAILURES} look-ups in a row failed, the last: {why}");
-                    let remedy = "run again later, or set enrich.when_unavailable = \"send\"".to_owned();
-                    self.halt(shared, halt(reason, remedy, Exit::Unavailable), None);
-                }
-            }
-            LookUpVerdict::Answers { .. } | LookUpVerdict::BadRequest { .. } => {}
-        }
     }
 }

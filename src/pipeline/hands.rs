@@ -6,8 +6,8 @@ use super::progress::Halt;
 use super::record::{Judgement, Next};
 use super::writer::NotWritten;
 use crate::exit::Exit;
-use crate::lead::LeadState;
-use crate::store::{Leased, Pause, Step, StepOutcome, StoreError};
+use crate::lead::{Event, LeadState};
+use crate::store::{Leased, Step, StepOutcome, StoreError};
 
 impl Lane {
     /// Writes down a settlement and accounts for it.
@@ -21,7 +21,7 @@ impl Lane {
             }
             Settlement::PutBack => self.put_back(lead).await,
             Settlement::Lost => {
-                self.shared.account.lost();
+                self.shared.account.lost(lead.id);
                 self.let_go(lead);
             }
             Settlement::Settled => {}
@@ -47,14 +47,9 @@ impl Lane {
         }
     }
 
-    /// The grace time ended while its request was under way: it stays `sending`, due when the request has settled.
-    pub fn was_cut(&self, lead: &Leased) {
-        self.shared.account.cut(lead.id);
-        self.let_go(lead);
-    }
-
     /// Writes steps in order; the last one's outcome counts. `None`: they could not be written; accounted for.
     pub(super) async fn write(&self, lead: &Leased, steps: Vec<Step>) -> Option<Written> {
+        let delivered = steps.iter().any(|step| step.event == Some(Event::Accepted));
         let mut receipts = Vec::with_capacity(steps.len());
         let mut reason = None;
         for step in steps {
@@ -67,7 +62,10 @@ impl Lane {
                 Ok(outcome) => last = Some(outcome),
                 Err(error) => {
                     self.database_lost(&error);
-                    self.shared.account.put_down(lead.id, true);
+                    if delivered {
+                        self.shared.account.unrecorded(lead.id);
+                    }
+                    self.shared.account.put_off(lead.id);
                     self.let_go(lead);
                     return None;
                 }
@@ -82,19 +80,25 @@ impl Lane {
             StepOutcome::Applied { state, counted, reinstated } => {
                 account.reinstated(&reinstated);
                 if !counted && state.is_final() {
-                    account.lost();
+                    account.lost(lead.id);
                 } else if state.is_final() {
-                    account.finished(state, written.reason.as_deref());
+                    self.progressed();
+                    account.finished(lead.id, state, written.reason.as_deref());
                 } else {
-                    let deferred = matches!(next, Next::Deferred(_));
-                    account.put_down(lead.id, deferred);
+                    match next {
+                        Next::Deferred(_) => account.put_off(lead.id),
+                        Next::Scheduled(_) => account.scheduled(lead.id),
+                        Next::Finished(_) | Next::Again | Next::Halted => account.put_back(),
+                    }
                 }
             }
-            StepOutcome::Duplicate { .. } => account.finished(LeadState::Skipped, Some("duplicate of another lead")),
-            StepOutcome::LeaseLost => account.lost(),
+            StepOutcome::Duplicate { .. } => {
+                account.finished(lead.id, LeadState::Skipped, Some("duplicate of another lead"));
+            }
+            StepOutcome::LeaseLost => account.lost(lead.id),
             StepOutcome::QuotaUsedUp | StepOutcome::Illegal(_) => {
                 account.bug(format!("lead {}: an outcome was answered with {:?}", lead.id, written.outcome));
-                account.lost();
+                account.lost(lead.id);
             }
         }
         self.let_go(lead);
@@ -107,6 +111,7 @@ impl Lane {
 
     /// Nothing can be recorded any more: every lane stops.
     pub fn database_lost(&self, error: &NotWritten) {
+        self.shared.account.database_was_away();
         self.shared.account.halt(Halt {
             account: "database".to_owned(),
             reason: error.to_string(),
@@ -127,14 +132,6 @@ impl Lane {
             exit: if error.is_unavailable() { Exit::Unavailable } else { Exit::Bug },
         });
         self.shared.stop.cancel();
-    }
-
-    /// Stops calls to this account until then, here and for every other worker.
-    pub async fn pause_account(&self, pause: Pause) {
-        self.channel.limiter().pause_until(pause.until);
-        if let Err(error) = self.shared.store.pause(&pause).await {
-            tracing::warn!("could not record that {} is paused: {error}", self.name);
-        }
     }
 }
 

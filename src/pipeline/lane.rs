@@ -8,10 +8,12 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Notify, OnceCell, Semaphore};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::deliver::deliver;
+use super::pauses;
 use super::preflight;
 use super::prepare::{PlaceQueue, prepare};
 use super::progress::Halt;
@@ -42,6 +44,8 @@ pub struct Lane {
     pub stop: CancellationToken,
     /// Leads leased and not yet put down.
     in_hand: AtomicI64,
+    /// When a lead last reached its end, or work began: [`Timestamp::ms`].
+    progress_ms: AtomicI64,
     /// Whether the account was found fit, once it was asked: before the first lead that needs it.
     fit: OnceCell<bool>,
     /// Bites are looked up side by side, but claim in the order in which they were leased.
@@ -62,6 +66,7 @@ impl Lane {
         let limits = destination.limits();
         let stop = shared.stop.child_token();
         let slots = Arc::new(Semaphore::new(limits.concurrency.max(1)));
+        let progress_ms = AtomicI64::new(shared.clock.now().ms());
         Self {
             shared,
             name,
@@ -72,6 +77,7 @@ impl Lane {
             slots,
             stop,
             in_hand: AtomicI64::new(0),
+            progress_ms,
             queue: PlaceQueue::default(),
             fit: OnceCell::new(),
             freed: Notify::new(),
@@ -88,12 +94,29 @@ impl Lane {
     /// and unusable rows calls nobody.
     pub async fn is_fit(&self) -> bool {
         let check = async {
-            preflight::destination(self).await.unwrap_or_else(|error| {
-                self.store_failed(&error);
-                false
-            })
+            match self.shared.cut.run_until_cancelled(preflight::destination(self)).await {
+                Some(Ok(fit)) => fit,
+                Some(Err(error)) => {
+                    self.store_failed(&error);
+                    false
+                }
+                None => {
+                    self.halt(preflight::stopped(self));
+                    false
+                }
+            }
         };
         *self.fit.get_or_init(|| check).await
+    }
+
+    /// A lead reached its end.
+    pub fn progressed(&self) {
+        self.progress_ms.store(self.shared.clock.now().ms(), Ordering::Relaxed);
+    }
+
+    /// A pause of the account that ends later than this ends the lane.
+    pub fn patience_ends(&self) -> Timestamp {
+        pauses::patience(Timestamp::from_ms(self.progress_ms.load(Ordering::Relaxed)), self.shared.wait)
     }
 
     /// One lead less in hand.
@@ -120,28 +143,39 @@ impl Lane {
     }
 
     /// Works this destination's queue until nothing more comes due within `run.wait`, or it is stopped.
-    ///
-    /// # Errors
-    /// If the database can't be read.
-    pub async fn work(self: Arc<Self>) -> StoreResult<()> {
+    pub async fn work(self: Arc<Self>) {
         let batch = self.shared.lookup.as_ref().map_or(0, |lookup| lookup.batch_size());
         let batch = batch.max(self.limits.concurrency).max(32);
         let most = DEPTH * self.limits.concurrency.max(1) + 2 * batch;
         let mut tasks = JoinSet::new();
-        let result = self.feed(most, batch, &mut tasks).await;
+        if let Err(error) = self.feed(most, batch, &mut tasks).await {
+            self.store_failed(&error);
+        }
         self.says_it_waits(None);
-        while tasks.join_next().await.is_some() {}
-        result
+        while let Some(ended) = tasks.join_next().await {
+            self.reap(ended);
+        }
+    }
+
+    /// A task that panicked took its leads with it: they would be waited for in vain. Their leases lapse.
+    fn reap(&self, ended: Result<(), JoinError>) {
+        if let Err(error) = ended {
+            self.shared.account.bug(format!("work for `{}` ended unexpectedly: {error}", self.name));
+            self.shared.stop.cancel();
+        }
     }
 
     async fn feed(self: &Arc<Self>, most: usize, batch: usize, tasks: &mut JoinSet<()>) -> StoreResult<()> {
         let mut patience = Patience::new(self.shared.wait);
+        self.keep_stored_pause().await?;
         while !self.stop.is_cancelled() {
-            while tasks.try_join_next().is_some() {}
+            while let Some(ended) = tasks.try_join_next() {
+                self.reap(ended);
+            }
             let room = most.saturating_sub(self.in_hand());
             // Small bites, but not crumbs: each lease is a transaction, each look-up a call.
             if room < batch {
-                self.room_or_stop().await;
+                self.room_or_stop(tasks).await;
                 continue;
             }
             let got = self.lease(room).await?;
@@ -155,7 +189,7 @@ impl Lane {
                 self.dispatch(got, batch, tasks);
             } else if self.in_hand() > 0 {
                 self.pause(GLANCE, tasks).await;
-            } else if self.shared.limit_used_up() || !self.shared.can_prepare() {
+            } else if self.shared.limit_used_up().await || !self.shared.can_prepare() {
                 // What is due is not for this run.
                 break;
             } else {
@@ -171,9 +205,10 @@ impl Lane {
         Ok(())
     }
 
-    async fn room_or_stop(&self) {
+    async fn room_or_stop(&self, tasks: &mut JoinSet<()>) {
         tokio::select! {
             () = self.freed.notified() => {}
+            Some(ended) = tasks.join_next(), if !tasks.is_empty() => self.reap(ended),
             () = self.stop.cancelled() => {}
         }
     }
@@ -182,13 +217,17 @@ impl Lane {
     async fn pause(&self, at_most: Duration, tasks: &mut JoinSet<()>) {
         tokio::select! {
             () = tokio::time::sleep(at_most) => {}
-            Some(_) = tasks.join_next(), if !tasks.is_empty() => {}
+            Some(ended) = tasks.join_next(), if !tasks.is_empty() => self.reap(ended),
             () = self.stop.cancelled() => {}
         }
     }
 
     async fn lease(&self, room: usize) -> StoreResult<Vec<Leased>> {
-        let granted = self.shared.take_from_limit(room);
+        let mut left = match &self.shared.limit {
+            Some(left) => Some(left.lock().await),
+            None => None,
+        };
+        let granted = left.as_ref().map_or(room, |left| room.min(**left));
         if granted == 0 {
             return Ok(Vec::new());
         }
@@ -201,12 +240,16 @@ impl Lane {
             max: u32::try_from(granted).unwrap_or(u32::MAX),
             term: self.shared.leases.term(),
         };
-        let leased = self.shared.store.lease(&ask, self.shared.clock.now()).await?;
-        let new = leased.iter().filter(|lead| lead.first_in_run).count();
-        self.shared.give_back_to_limit(granted.saturating_sub(new));
+        let asked = Instant::now();
+        // A lease whose answer was lost lapses by itself.
+        let leased = self.shared.patiently(|| self.shared.store.lease(&ask, self.shared.clock.now())).await?;
+        if let Some(left) = &mut left {
+            // Leads of this run that come due again count once.
+            **left = left.saturating_sub(leased.iter().filter(|lead| lead.first_in_run).count());
+        }
         for lead in &leased {
-            self.shared.leases.add(lead);
-            self.shared.account.taken_up(lead.id, lead.first_in_run);
+            self.shared.leases.add(lead, asked);
+            self.shared.account.taken_up(lead.first_in_run);
         }
         self.in_hand.fetch_add(i64::try_from(leased.len()).unwrap_or(0), Ordering::Relaxed);
         Ok(leased)
@@ -228,13 +271,20 @@ impl Lane {
                 for lead in ready {
                     deliveries.spawn(deliver(Arc::clone(&lane), lead));
                 }
-                while deliveries.join_next().await.is_some() {}
+                while let Some(ended) = deliveries.join_next().await {
+                    if let Err(error) = ended
+                        && let Ok(panic) = error.try_into_panic()
+                    {
+                        std::panic::resume_unwind(panic);
+                    }
+                }
             });
         }
     }
 
     async fn next_due(&self) -> StoreResult<Option<Timestamp>> {
-        let waiting = self.shared.store.waiting(self.shared.imported_by, self.shared.clock.now()).await?;
+        let ask = || self.shared.store.waiting(self.shared.imported_by, self.shared.clock.now());
+        let waiting = self.shared.patiently(ask).await?;
         let ours = waiting.into_iter().filter(|it| match &it.destination {
             Some(name) => *name == self.name,
             None => self.is_default,

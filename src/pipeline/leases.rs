@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Clock, Timestamp};
 use crate::lead::LeadId;
-use crate::store::{LeaseToken, Leased, Store};
+use crate::store::{LeaseToken, Leased, Store, StoreError};
 
 /// Which leads are held and until when, by the database's clock.
 #[derive(Debug)]
@@ -21,6 +22,9 @@ pub struct Leases {
 struct Held {
     token: LeaseToken,
     expires: Timestamp,
+    /// The same by the monotonic clock, counted from before the database was asked: a clock that is set back (the
+    /// database's, or this machine's) makes no lease last longer here than it does for the others.
+    lapses: Instant,
 }
 
 impl Leases {
@@ -39,9 +43,10 @@ impl Leases {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes note of a new lease.
-    pub fn add(&self, lease: &Leased) {
-        self.held().insert(lease.id, Held { token: lease.token, expires: lease.expires });
+    /// Takes note of a new lease that was asked for at this moment.
+    pub fn add(&self, lease: &Leased, asked: Instant) {
+        let held = Held { token: lease.token, expires: lease.expires, lapses: asked + self.term };
+        self.held().insert(lease.id, held);
     }
 
     /// Forgets a lease that was given up (unless the lead has been leased anew since).
@@ -54,23 +59,33 @@ impl Leases {
 
     /// What is left of this lease; zero if it is lost.
     pub fn left(&self, lead: LeadId, token: LeaseToken, now: Timestamp) -> Duration {
-        self.held().get(&lead).filter(|it| it.token == token).map_or(Duration::ZERO, |it| now.until(it.expires))
+        let left = |it: &Held| now.until(it.expires).min(it.lapses.saturating_duration_since(Instant::now()));
+        self.held().get(&lead).filter(|it| it.token == token).map_or(Duration::ZERO, left)
     }
 
     /// Renews what is held, three times per term, until `stop`. A heartbeat that fails extends nothing: sends stop by
     /// themselves as soon as the rest of a lease is too short ([`Leases::left`]).
     pub async fn heartbeat(self: Arc<Self>, store: Arc<dyn Store>, clock: Arc<dyn Clock>, stop: CancellationToken) {
+        // The whole of it ends with the run: a database that does not answer must not hold that up.
+        let _ = stop.run_until_cancelled(self.beat(&*store, &*clock)).await;
+    }
+
+    async fn beat(&self, store: &dyn Store, clock: &dyn Clock) {
         let mut failing = false;
-        while stop.run_until_cancelled(tokio::time::sleep(self.term / 3)).await.is_some() {
+        loop {
+            tokio::time::sleep(self.term / 3).await;
             let held: Vec<_> = self.held().iter().map(|(lead, held)| (*lead, held.token)).collect();
             if held.is_empty() {
                 continue;
             }
-            let until = clock.now().plus(self.term);
-            match store.renew(&held, until).await {
+            let (asked, until) = (Instant::now(), clock.now().plus(self.term));
+            let renewed = tokio::time::timeout(self.term / 3, store.renew(&held, until))
+                .await
+                .unwrap_or_else(|_| Err(StoreError::Unavailable { what: "it does not answer".to_owned() }));
+            match renewed {
                 Ok(renewed) => {
                     failing = false;
-                    self.extend(&held, &renewed, until);
+                    self.extend(&held, &renewed, until, asked + self.term);
                 }
                 Err(error) if !failing => {
                     failing = true;
@@ -81,17 +96,65 @@ impl Leases {
         }
     }
 
-    fn extend(&self, asked: &[(LeadId, LeaseToken)], renewed: &[LeadId], until: Timestamp) {
+    fn extend(&self, asked: &[(LeadId, LeaseToken)], renewed: &[LeadId], until: Timestamp, lapses: Instant) {
         let renewed: std::collections::HashSet<_> = renewed.iter().collect();
         let mut held = self.held();
         for (lead, token) in asked {
             match held.get_mut(lead) {
                 Some(it) if it.token != *token => {}
-                Some(it) if renewed.contains(lead) => it.expires = until,
+                Some(it) if renewed.contains(lead) => (it.expires, it.lapses) = (until, lapses),
                 // Taken over by another worker (or finished meanwhile): no more sends for it.
                 Some(_) => drop(held.remove(lead)),
                 None => {}
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::AdjustedClock;
+    use crate::lead::{LeadState, RawLead};
+
+    const TERM: Duration = Duration::from_secs(60);
+
+    fn lease(expires: Timestamp) -> Leased {
+        Leased {
+            id: LeadId(7),
+            token: LeaseToken(11),
+            expires,
+            state: LeadState::Ready,
+            raw: RawLead::default(),
+            destination: "crm".to_owned(),
+            origin: None,
+            prepared: None,
+            attempts: 0,
+            deferrals: 0,
+            probes: 0,
+            sent_at: None,
+            first_in_run: true,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_is_set_back_makes_no_lease_last_longer() {
+        let clock = AdjustedClock::starting_at(Timestamp::from_ms(1_000_000));
+        let leases = Leases::new(TERM);
+        let lease = lease(clock.now().plus(TERM));
+        leases.add(&lease, Instant::now());
+        tokio::time::advance(Duration::from_secs(50)).await;
+        clock.set(Timestamp::from_ms(0));
+        assert!(leases.left(lease.id, lease.token, clock.now()) <= Duration::from_secs(10));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_is_set_forward_shortens_it_as_it_does_for_everyone() {
+        let clock = AdjustedClock::starting_at(Timestamp::from_ms(1_000_000));
+        let leases = Leases::new(TERM);
+        let lease = lease(clock.now().plus(TERM));
+        leases.add(&lease, Instant::now());
+        clock.set(lease.expires);
+        assert_eq!(leases.left(lease.id, lease.token, clock.now()), Duration::ZERO);
     }
 }

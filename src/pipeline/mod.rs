@@ -15,6 +15,7 @@ pub(crate) mod import;
 mod lane;
 mod leases;
 pub(crate) mod normalise;
+mod pauses;
 mod preflight;
 mod prepare;
 pub(crate) mod progress;

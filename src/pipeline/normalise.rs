@@ -17,6 +17,11 @@ use crate::lead::{Lead, RawLead};
 
 pub use phone::region;
 
+/// An e-mail address in its one form; `None` if it is no usable address.
+pub fn normalised_email(raw: &str) -> Option<String> {
+    email::normalise(raw).ok()
+}
+
 use text::Tidied;
 
 /// Why a lead can't be used: which field, and what is wrong with it. `Display`: `email: missing`.

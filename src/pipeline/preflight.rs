@@ -29,7 +29,8 @@ impl Halt {
 
 /// Gets a token for the look-up service.
 pub async fn look_ups(shared: &Shared, lookup: &LookUps) {
-    if let Err(error) = lookup.channel.bearer().await {
+    // A refresh that has begun goes on without us.
+    if let Some(Err(error)) = shared.stop.run_until_cancelled(lookup.channel.bearer()).await {
         lookup.halt(shared, Halt::from_auth("enrich", &error), None);
     }
 }
@@ -45,7 +46,7 @@ pub async fn destination(lane: &Lane) -> crate::store::Result<bool> {
             CheckStep::Ask(request) => {
                 let (result, calls) = lane.channel.ask("check", &request, &lane.stop).await;
                 calls.iter().for_each(|call| lane.shared.account.called(call));
-                lane.shared.store.log_calls(&calls).await?;
+                lane.shared.patiently(|| lane.shared.store.log_calls(&calls)).await?;
                 match result {
                     Ok(reply) => replies.push(reply),
                     Err(error) => break unanswered(lane, &error),
@@ -67,15 +68,19 @@ pub async fn destination(lane: &Lane) -> crate::store::Result<bool> {
     Ok(false)
 }
 
+/// The end of `--max-duration`, or a signal: whether leads could have been sent is not known.
+pub fn stopped(lane: &Lane) -> Halt {
+    Halt {
+        account: lane.name.clone(),
+        reason: "stopped before the account check was answered".to_owned(),
+        remedy: Some("nothing was sent; run again".to_owned()),
+        exit: Exit::Unavailable,
+    }
+}
+
 fn unanswered(lane: &Lane, error: &AskError) -> Option<Halt> {
     match error {
-        // The end of --max-duration, or a signal: whether leads could have been sent is not known.
-        AskError::Stopped => Some(Halt {
-            account: lane.name.clone(),
-            reason: "stopped before the account check was answered".to_owned(),
-            remedy: Some("nothing was sent; run again".to_owned()),
-            exit: Exit::Unavailable,
-        }),
+        AskError::Stopped => Some(stopped(lane)),
         AskError::Auth(error) => Some(Halt::from_auth(&lane.name, error)),
         AskError::Send(error) => Some(Halt {
             account: lane.name.clone(),

@@ -10,7 +10,7 @@ use super::enrich::LookedUp;
 use super::hands::Written;
 use super::lane::Lane;
 use super::normalise::normalise;
-use super::record::{Judgement, Next};
+use super::record::{Judgement, Next, untold};
 use crate::config::{JobChanged, Prefer};
 use crate::lead::merge::{Precedence, job_changed, merge};
 use crate::lead::{Event, Lead, LeadState, LookUp, Prepared};
@@ -66,6 +66,7 @@ pub async fn prepare(lane: &Lane, leases: Vec<Leased>, place: Place) -> Vec<Leas
                     None => steps.push((lease, prepared, claim, call)),
                 }
             }
+            LookedUp::Stopped => settled.push((candidate.lease, Settlement::PutBack)),
             LookedUp::Wait { until, why } => settled.push(put_off(lane, candidate.lease, until, &why)),
         }
     }
@@ -133,7 +134,7 @@ async fn split_off_duplicates(
     candidates: Vec<Candidate>,
 ) -> Result<(Vec<Candidate>, Vec<Candidate>), Vec<Leased>> {
     let claims: Vec<_> = candidates.iter().map(|it| it.claim.clone()).collect();
-    match lane.shared.store.claim_holders(&lane.name, &claims).await {
+    match lane.shared.patiently(|| lane.shared.store.claim_holders(&lane.name, &claims)).await {
         Ok(holders) => Ok(candidates
             .into_iter()
             .partition(|it| !holders.iter().any(|(claim, holder)| *claim == it.claim && *holder != it.lease.id))),
@@ -157,8 +158,7 @@ async fn look_up(lane: &Lane, candidates: Vec<Candidate>) -> Vec<(Candidate, Loo
         Ok(results) => candidates.into_iter().zip(results).collect(),
         Err(error) => {
             lane.store_failed(&error);
-            let wait = LookedUp::Wait { until: None, why: "the database was away".to_owned() };
-            candidates.into_iter().map(|it| (it, wait.clone())).collect()
+            candidates.into_iter().map(|it| (it, LookedUp::Stopped)).collect()
         }
     }
 }
@@ -197,7 +197,7 @@ fn put_off(lane: &Lane, lease: Leased, until: Option<crate::clock::Timestamp>, w
         return (lease, Settlement::PutBack);
     }
     let now = lane.shared.clock.now();
-    let due = until.unwrap_or_else(|| now.plus(lane.shared.backoff.delay(lease.deferrals + 1)));
+    let due = until.unwrap_or_else(|| now.plus(untold(&lane.shared.backoff, lease.deferrals)));
     let step = Step {
         reason: Some(format!("put off: {why}")),
         not_before: Some(due),

@@ -56,6 +56,15 @@ pub enum Next {
     Halted,
 }
 
+/// Longest wait where nobody said how long. A lead's own count of puttings-off says how long the *account* has been out
+/// of order, so it must not keep the lead away long after the account is back.
+const UNTOLD_MAX: Duration = Duration::from_secs(30);
+
+/// How long a lead that was put off this many times waits, where nobody said how long.
+pub fn untold(backoff: &Backoff, deferrals: u32) -> Duration {
+    backoff.delay(deferrals.saturating_add(1)).min(UNTOLD_MAX)
+}
+
 /// When an unknown outcome may be looked into.
 pub fn settled_at(
     sent_at: Timestamp,
@@ -95,7 +104,7 @@ impl Case<'_> {
 
     /// Not processed for certain and no fault of the lead: back to ready, no attempt spent.
     fn put_off(self, wait: Option<Duration>, why: String) -> Judgement {
-        let due = self.now.plus(wait.unwrap_or_else(|| self.backoff.delay(self.lead.deferrals + 1)));
+        let due = self.now.plus(wait.unwrap_or_else(|| untold(self.backoff, self.lead.deferrals)));
         let step = Step {
             not_before: Some(due),
             add_deferrals: 1,
@@ -184,7 +193,7 @@ impl Case<'_> {
             }
             Verdict::Absent => self.failed("the create request was lost and the lead is not there".to_owned()),
             Verdict::NotNow { wait, why } => {
-                let due = self.now.plus(wait.unwrap_or_else(|| self.backoff.delay(self.lead.deferrals + 1)));
+                let due = self.now.plus(wait.unwrap_or_else(|| untold(self.backoff, self.lead.deferrals)));
                 let step = Step {
                     not_before: Some(due),
                     add_deferrals: 1,
@@ -225,7 +234,10 @@ impl Case<'_> {
     pub fn without_question(self) -> Judgement {
         match self.policy {
             UnknownPolicy::Retry => {
-                self.failed("nobody knows whether it arrived; sent again, as `unknown = \"retry\"` allows".to_owned())
+                // Not proven absent: the first one stays charged to the daily limit.
+                let unproven = Self { charged: None, ..self };
+                unproven
+                    .failed("nobody knows whether it arrived; sent again, as `unknown = \"retry\"` allows".to_owned())
             }
             UnknownPolicy::Find | UnknownPolicy::Hold => self.unconfirmed(
                 "may be there: the create request was cut off, and this destination can't be asked".to_owned(),

@@ -1,9 +1,10 @@
 //! A run: check the accounts, start the lanes, stop cleanly, add up.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -18,7 +19,7 @@ use super::writer::Writer;
 use crate::clock::{AdjustedClock, Timestamp};
 use crate::exit::Exit;
 use crate::http::retry::Backoff;
-use crate::store::{Result, RunId, Store, Waiting};
+use crate::store::{Result, RunCounts, RunId, Store, Waiting};
 
 /// What is to be worked.
 #[derive(Clone, Debug, Default)]
@@ -63,7 +64,7 @@ pub async fn run(
     let cut = CancellationToken::new();
     let over = CancellationToken::new();
     let lease = site.settings.run.lease;
-    let (writer, writing) = Writer::start(Arc::clone(&site.store), Arc::clone(&site.clock), run, lease);
+    let (writer, writing) = Writer::start(Arc::clone(&site.store), Arc::clone(&site.clock), run, lease, cut.clone());
     let leases = Arc::new(Leases::new(lease));
     let mut helpers = JoinSet::new();
     helpers.spawn(Arc::clone(&leases).heartbeat(Arc::clone(&site.store), Arc::clone(&site.clock), over.clone()));
@@ -90,29 +91,30 @@ pub async fn run(
         max_attempts: site.settings.retry.max_attempts.max(1),
         wait: site.settings.run.wait,
         imported_by,
-        limit: options.limit.map(|limit| AtomicI64::new(i64::try_from(limit).unwrap_or(i64::MAX))),
+        limit: options.limit.map(|limit| Mutex::new(usize::try_from(limit).unwrap_or(usize::MAX))),
         stop: stop.clone(),
         cut,
     });
     let lanes = lanes(site, &shared, &waiting);
-    let result = work(&shared, lanes).await;
+    work(&shared, lanes).await;
     drop(shared);
     // The last clone of the writer is gone: it ends when everything handed over is durable.
     let _ = writing.await;
     over.cancel();
     helpers.join_all().await;
-    result?;
 
     let counts = site.store.run(run).await?.map(|record| record.counts).unwrap_or_default();
     let next_due = next_due(&site.store.waiting(imported_by, site.clock.now()).await?, site.clock.now());
     let closing = account.close();
+    // Where the database left a question open, only its own counts can be right.
+    let waiting = if closing.database_was_away { rest(&counts) - closing.taken_over } else { closing.waiting };
     Ok(Summary {
         run,
         command: options.command.to_owned(),
         started_at,
         took: started.elapsed(),
         counts,
-        waiting: closing.waiting,
+        waiting,
         deferred_waiting: closing.deferred,
         next_due,
         taken_over: closing.taken_over,
@@ -127,30 +129,26 @@ pub async fn run(
     })
 }
 
+/// Leads taken in that reached no final state.
+fn rest(counts: &RunCounts) -> i64 {
+    counts.taken - counts.delivered - counts.rejected - counts.exhausted - counts.unconfirmed - counts.skipped
+}
+
 /// Works the lanes side by side.
-async fn work(shared: &Arc<Shared>, lanes: Vec<Arc<Lane>>) -> Result<()> {
+async fn work(shared: &Arc<Shared>, lanes: Vec<Arc<Lane>>) {
     if lanes.is_empty() || shared.stop.is_cancelled() {
-        return Ok(());
+        return;
     }
     let mut tasks = JoinSet::new();
     for lane in lanes {
         tasks.spawn(lane.work());
     }
-    let mut result = Ok(());
     while let Some(ended) = tasks.join_next().await {
-        match ended {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                shared.stop.cancel();
-                result = Err(error);
-            }
-            Err(panic) => {
-                shared.stop.cancel();
-                shared.account.bug(format!("a lane ended unexpectedly: {panic}"));
-            }
+        if let Err(panic) = ended {
+            shared.stop.cancel();
+            shared.account.bug(format!("a lane ended unexpectedly: {panic}"));
         }
     }
-    result
 }
 
 /// One lane for each configured destination that something waits for.
@@ -194,7 +192,7 @@ fn lanes(site: &Site, shared: &Arc<Shared>, waiting: &[Waiting]) -> Vec<Arc<Lane
 fn look_ups(site: &Site, run: RunId, account: &Account, stop: &CancellationToken) -> Option<LookUps> {
     let settings = site.settings.enrich.as_ref()?;
     match site.enricher(run) {
-        Ok(built) => built.map(|(enricher, channel)| LookUps::new(enricher, channel, settings)),
+        Ok(built) => built.map(|(enricher, channel)| LookUps::new(enricher, channel, settings, stop.child_token())),
         Err(error) => {
             // Going on without it would send leads that were meant to be looked up first.
             account.halt(Halt {
@@ -228,11 +226,15 @@ async fn stop_after(limit: Duration, stop: CancellationToken, over: Cancellation
 
 /// Keeps the shared clock true to the database's.
 async fn keep_time(store: Arc<dyn Store>, clock: Arc<AdjustedClock>, every: Duration, over: CancellationToken) {
-    while over.run_until_cancelled(tokio::time::sleep(every)).await.is_some() {
-        if let Ok(Some(now)) = store.server_time().await {
-            clock.set(now);
+    let keep = async {
+        loop {
+            tokio::time::sleep(every).await;
+            if let Ok(Ok(Some(now))) = tokio::time::timeout(every, store.server_time()).await {
+                clock.set(now);
+            }
         }
-    }
+    };
+    let _: Option<()> = over.run_until_cancelled(keep).await;
 }
 
 fn next_due(waiting: &[Waiting], now: Timestamp) -> Option<Timestamp> {

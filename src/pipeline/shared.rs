@@ -1,20 +1,22 @@
 //! What all lanes of a run share.
 
+use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::account::Account;
 use super::enrich::LookUps;
 use super::leases::Leases;
-use super::writer::Writer;
+use super::writer::{ANSWER, PAUSE, Writer};
 use crate::auth::Fingerprinter;
 use crate::clock::Clock;
 use crate::config::NormaliseSettings;
 use crate::http::retry::Backoff;
-use crate::store::{RunId, Store};
+use crate::store::{Result as StoreResult, RunId, Store, StoreError};
 
 /// One per run.
 pub struct Shared {
@@ -35,8 +37,9 @@ pub struct Shared {
     pub wait: Duration,
     /// Only leads of this import.
     pub imported_by: Option<RunId>,
-    /// Leads that may still be taken up (`--limit`); `None`: no limit.
-    pub limit: Option<AtomicI64>,
+    /// Leads that may still be taken up (`--limit`); `None`: no limit. Held while leasing, so that a lane that asks for
+    /// more than it gets leaves the rest to the others.
+    pub limit: Option<Mutex<usize>>,
     /// Take no new lead.
     pub stop: CancellationToken,
     /// Requests in flight are given up: the grace time is over.
@@ -57,27 +60,45 @@ impl Shared {
         self.can_prepare()
     }
 
-    /// Reserves up to `wanted` from `--limit`.
-    pub fn take_from_limit(&self, wanted: usize) -> usize {
-        let Some(limit) = &self.limit else { return wanted };
-        let wanted = i64::try_from(wanted).unwrap_or(i64::MAX);
-        let mut granted = 0;
-        let _ = limit.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
-            granted = left.clamp(0, wanted);
-            Some(left - granted)
-        });
-        usize::try_from(granted).unwrap_or(0)
-    }
-
     /// Whether `--limit` allows no more leads.
-    pub fn limit_used_up(&self) -> bool {
-        self.limit.as_ref().is_some_and(|left| left.load(Ordering::Relaxed) <= 0)
+    pub async fn limit_used_up(&self) -> bool {
+        match &self.limit {
+            Some(left) => *left.lock().await == 0,
+            None => false,
+        }
     }
 
-    /// Gives back what was reserved and not used, or used by leads that had been counted before.
-    pub fn give_back_to_limit(&self, unused: usize) {
-        if let Some(limit) = &self.limit {
-            limit.fetch_add(i64::try_from(unused).unwrap_or(0), Ordering::Relaxed);
+    /// Asks the database, again and again while it is away: for as long as a lease lasts, at most until the grace time
+    /// is over. Only for what may be done twice.
+    ///
+    /// # Errors
+    /// What it said last.
+    pub async fn patiently<T, F>(&self, ask: impl Fn() -> F) -> StoreResult<T>
+    where
+        F: Future<Output = StoreResult<T>>,
+    {
+        let give_up = Instant::now() + self.leases.term();
+        let mut told = false;
+        loop {
+            let answer = tokio::select! {
+                biased;
+                answer = ask() => answer,
+                () = tokio::time::sleep(ANSWER) => Err(StoreError::Unavailable { what: "it does not answer".to_owned() }),
+                () = self.cut.cancelled() => Err(StoreError::Unavailable { what: "it did not answer in time".to_owned() }),
+            };
+            let Err(error) = &answer else { return answer };
+            if !error.is_unavailable() {
+                return answer;
+            }
+            self.account.database_was_away();
+            if Instant::now() >= give_up || self.cut.is_cancelled() {
+                return answer;
+            }
+            if !told {
+                tracing::warn!("{error}; trying again");
+                told = true;
+            }
+            let _ = self.cut.run_until_cancelled(tokio::time::sleep(PAUSE)).await;
         }
     }
 }

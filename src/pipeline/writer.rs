@@ -6,14 +6,17 @@
 //!
 //! A known delivery is never dropped: while the database can't be reached, the group is kept and repeated (steps carry an
 //! id, so repeating is safe) for as long as [`Writer::start`] was told. After that its callers learn that nothing is known
-//! to be written, the run ends, and the leads are looked up next time.
+//! to be written, the run ends, and the leads are looked up next time. Patience is for the run, not for each group: once
+//! it is used up, and once the grace time is over, every group gets one more try.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::store::{RunId, Step, StepOutcome, Store, StoreError};
@@ -21,7 +24,11 @@ use crate::store::{RunId, Step, StepOutcome, Store, StoreError};
 /// At most this many steps in one transaction.
 const GROUP: usize = 500;
 /// Pause before a failed group is tried again.
-const PAUSE: Duration = Duration::from_millis(250);
+pub(super) const PAUSE: Duration = Duration::from_millis(250);
+/// Longest wait for an answer of the database: longer than its own time limits, for a server that vanished.
+pub(super) const ANSWER: Duration = Duration::from_secs(30);
+/// The same once the grace time is over.
+const LAST_ANSWER: Duration = Duration::from_secs(3);
 
 /// A step that could not be made durable.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -58,15 +65,17 @@ fn gone() -> NotWritten {
 }
 
 impl Writer {
-    /// Starts the task. While the database can't be written to, a group is repeated for `patience`.
+    /// Starts the task. While the database can't be written to, a group is repeated for `patience`, at most until
+    /// `hurry`.
     pub fn start(
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         run: RunId,
         patience: Duration,
+        hurry: CancellationToken,
     ) -> (Self, JoinHandle<()>) {
         let (orders, inbox) = mpsc::channel(4 * GROUP);
-        let task = Task { store, clock, run, patience };
+        let task = Task { store, clock, run, patience, hurry };
         (Self { orders }, tokio::spawn(task.work(inbox)))
     }
 
@@ -93,10 +102,11 @@ struct Task {
     clock: Arc<dyn Clock>,
     run: RunId,
     patience: Duration,
+    hurry: CancellationToken,
 }
 
 impl Task {
-    async fn work(self, mut inbox: mpsc::Receiver<Order>) {
+    async fn work(mut self, mut inbox: mpsc::Receiver<Order>) {
         let mut group = Vec::with_capacity(GROUP);
         while inbox.recv_many(&mut group, GROUP).await > 0 {
             let (steps, answers): (Vec<_>, Vec<_>) = group.drain(..).map(|order| (order.step, order.done)).unzip();
@@ -108,11 +118,19 @@ impl Task {
                 }
                 Err(StoreError::Failed { .. } | StoreError::Unreadable { .. }) if steps.len() > 1 => {
                     // One step may spoil the group: let each answer for itself, in order.
+                    let mut spoilt = HashMap::new();
                     for (answer, step) in answers.into_iter().zip(steps) {
-                        let outcome = self.write(std::slice::from_ref(&step)).await;
+                        // What follows on a step that failed makes no sense without it.
+                        let outcome = match spoilt.get(&step.lead) {
+                            Some(error) => Err(Arc::clone(error)),
+                            None => self.write(std::slice::from_ref(&step)).await.map_err(Arc::new),
+                        };
+                        if let Err(error) = &outcome {
+                            spoilt.insert(step.lead, Arc::clone(error));
+                        }
                         let _ = answer.send(match outcome {
                             Ok(mut outcomes) => outcomes.pop().ok_or_else(gone),
-                            Err(error) => Err(NotWritten(Arc::new(error))),
+                            Err(error) => Err(NotWritten(error)),
                         });
                     }
                 }
@@ -127,26 +145,47 @@ impl Task {
     }
 
     /// Writes a group, repeating it while the database is away.
-    async fn write(&self, steps: &[Step]) -> Result<Vec<StepOutcome>, StoreError> {
+    async fn write(&mut self, steps: &[Step]) -> Result<Vec<StepOutcome>, StoreError> {
         let give_up = Instant::now() + self.patience;
         let mut told = false;
         loop {
-            match self.store.commit(self.run, steps, self.clock.now()).await {
+            match self.once(steps).await {
                 Ok(outcomes) => {
                     if told {
                         tracing::warn!("the database is back; {} outcomes are written", steps.len());
                     }
                     return Ok(outcomes);
                 }
-                Err(error) if error.is_unavailable() && Instant::now() < give_up => {
+                Err(error) if error.is_unavailable() && Instant::now() < give_up && !self.hurry.is_cancelled() => {
                     if !told {
                         tracing::warn!("{error}; keeping {} outcomes in memory and trying again", steps.len());
                         told = true;
                     }
-                    tokio::time::sleep(PAUSE).await;
+                    let _ = self.hurry.run_until_cancelled(tokio::time::sleep(PAUSE)).await;
                 }
-                Err(error) => return Err(error),
+                Err(error) => {
+                    if error.is_unavailable() {
+                        self.patience = Duration::ZERO;
+                    }
+                    return Err(error);
+                }
             }
+        }
+    }
+
+    /// One try. Without an answer it may have been written; the step's id makes it safe to try again.
+    async fn once(&self, steps: &[Step]) -> Result<Vec<StepOutcome>, StoreError> {
+        let try_it = self.store.commit(self.run, steps, self.clock.now());
+        let hurried = async {
+            self.hurry.cancelled().await;
+            tokio::time::sleep(LAST_ANSWER).await;
+        };
+        let silent = || Err(StoreError::Unavailable { what: "it does not answer".to_owned() });
+        tokio::select! {
+            biased;
+            result = try_it => result,
+            () = tokio::time::sleep(ANSWER) => silent(),
+            () = hurried => silent(),
         }
     }
 }

@@ -191,8 +191,9 @@ pub enum StepOutcome {
     Applied {
         /// The state now.
         state: LeadState,
-        /// If that is a final state: the run of this commit counts the lead. False where another run does, since it has
-        /// taken the lead over meanwhile (a late acceptance).
+        /// If that is a final state: the run of this commit counts the lead because of this step. False where a late
+        /// acceptance changes nothing or comes second: another run has taken the lead over, or another worker of this
+        /// run had finished it already.
         counted: bool,
         /// Duplicates that came back to `received` because this lead gave up its claim, in ascending order.
         reinstated: Vec<Reinstated>,

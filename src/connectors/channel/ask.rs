@@ -107,7 +107,7 @@ impl Channel {
             StatusCode::UNAUTHORIZED if !refreshed => Next::Refresh,
             StatusCode::TOO_MANY_REQUESTS => {
                 let wait = reply.retry_after().unwrap_or(Duration::from_secs(1));
-                self.limiter.pause_until(self.clock.now().plus(wait));
+                self.limiter.pause_until(self.clock.now().plus(wait), "429 Too Many Requests");
                 Next::Wait(wait)
             }
             StatusCode::REQUEST_TIMEOUT => Next::Wait(Duration::ZERO),

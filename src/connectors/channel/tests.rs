@@ -79,6 +79,21 @@ async fn a_request_is_sent_once_with_its_token_and_can_be_logged() {
 }
 
 #[tokio::test]
+async fn what_may_no_longer_be_sent_when_it_departs_is_not_written() {
+    let arrived = Arc::new(AtomicUsize::new(0));
+    let counter = arrived.clone();
+    let addr = api(move |_, _| {
+        counter.fetch_add(1, Ordering::SeqCst);
+        http_reply(200, "", "")
+    })
+    .await;
+    let (channel, _) = channel(addr, &LIMITS);
+    let permit = channel.permit(&CancellationToken::new()).await.unwrap();
+    assert!(channel.send_if(permit, None, &get(addr), |_| false).await.is_none());
+    assert_eq!(arrived.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
 async fn ask_rides_out_passing_failures_and_reports_every_call() {
     let addr = api(|n, _| match n {
         0 => None,
@@ -163,7 +178,9 @@ async fn a_long_retry_after_is_told_at_once_and_kept_by_the_gate() {
     let (result, calls) = channel.ask("lookup", &get(addr), &CancellationToken::new()).await;
     assert_eq!(result.unwrap().status, 429);
     assert_eq!(calls.len(), 1);
-    assert!(channel.limiter().pause_left() > Duration::from_secs(3500));
+    let (until, why) = channel.limiter().paused().unwrap();
+    assert!(SystemClock.now().until(until) > Duration::from_secs(3500));
+    assert_eq!(why, "429 Too Many Requests");
 
     let stop = CancellationToken::new();
     stop.cancel();

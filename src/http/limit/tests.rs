@@ -225,9 +225,9 @@ async fn a_pause_holds_back_permits_and_the_longer_of_two_wins() {
     let clock = Arc::new(TestClock(Instant::now()));
     let limiter = Limiter::new(Some(Rate { count: 10, per: Duration::from_secs(1) }), clock.clone());
     let until = clock.now().plus(Duration::from_secs(60));
-    limiter.pause_until(until);
-    limiter.pause_until(clock.now().plus(Duration::from_secs(5)));
-    assert_eq!(limiter.pause_left(), Duration::from_secs(60));
+    limiter.pause_until(until, "429");
+    limiter.pause_until(clock.now().plus(Duration::from_secs(5)), "shorter");
+    assert_eq!(limiter.paused(), Some((until, "429".into())));
 
     let began = Instant::now();
     let left = departures(&limiter, 8, Duration::ZERO, Duration::from_secs(61)).await;
@@ -235,7 +235,7 @@ async fn a_pause_holds_back_permits_and_the_longer_of_two_wins() {
     // Not all at once: the second after the pause carries a second's worth, and a quarter of it at the start.
     assert!((8..=12).contains(&left.len()), "{}", left.len());
     assert!(left.iter().filter(|at| **at - began < Duration::from_millis(60_050)).count() <= 4);
-    assert_eq!(limiter.pause_left(), Duration::ZERO);
+    assert_eq!(limiter.paused(), None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -248,7 +248,7 @@ async fn a_pause_reaches_those_already_waiting() {
     let (waiting, token) = (limiter.clone(), stop.clone());
     let task = tokio::spawn(async move { waiting.permit(&token).await });
     tokio::task::yield_now().await;
-    limiter.pause_until(clock.now().plus(Duration::from_secs(100)));
+    limiter.pause_until(clock.now().plus(Duration::from_secs(100)), "429");
     assert!(task.await.unwrap().is_some());
     assert!(began.elapsed() >= Duration::from_secs(100));
 }

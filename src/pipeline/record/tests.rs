@@ -173,3 +173,25 @@ fn a_delivery_known_from_the_create_itself_needs_no_reason() {
     assert_eq!(judgement.steps[0].reason, None);
     assert_eq!(judgement.steps[0].remote_id.as_deref(), Some("9"));
 }
+
+#[test]
+fn a_lead_that_was_put_off_often_does_not_stay_away_long_after_the_account_is_back() {
+    let backoff = backoff();
+    for often in [0, 5, 100] {
+        let lead = Leased { deferrals: often, ..lead(LeadState::Sending) };
+        let verdict = Verdict::NotNow { wait: None, why: "connection refused".to_owned() };
+        let judgement = case(&lead, &backoff, UnknownPolicy::Find).after_create(verdict);
+        let Next::Deferred(due) = judgement.next else { panic!("{judgement:?}") };
+        assert!(due <= NOW.plus(Duration::from_secs(30)), "{often}: {due}");
+        assert_eq!(judgement.steps[0].add_attempts, 0);
+    }
+}
+
+#[test]
+fn a_create_that_is_repeated_on_suspicion_stays_charged_to_the_daily_limit() {
+    let (lead, backoff) = (lead(LeadState::Sending), backoff());
+    let judgement = case(&lead, &backoff, UnknownPolicy::Retry).without_question();
+    assert!(judgement.steps.iter().all(|step| step.quota.is_none()), "{judgement:?}");
+    let absent = case(&lead, &backoff, UnknownPolicy::Find).after_find(Verdict::Absent);
+    assert_eq!(absent.steps[0].quota.as_ref().map(|quota| quota.amount), Some(-1));
+}

@@ -146,7 +146,8 @@ impl<'a> Planner<'a> {
             change.row.last_step = Some(step.id);
             change.row.duplicate_of = None;
             if change.row.run == Some(run) {
-                counted = true;
+                // Had the run counted it under another final state, that count moves, but the lead is no new one.
+                counted = !from.is_final();
                 self.counts.delivered += 1;
                 if let Some(counter) = counter(&mut self.counts, from) {
                     *counter -= 1;

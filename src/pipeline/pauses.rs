@@ -1,0 +1,81 @@
+//! Pauses of an account: kept while they are short, the end of its lane for this run when they are long, and known to the
+//! next process.
+
+use std::time::Duration;
+
+use super::lane::Lane;
+use super::progress::Halt;
+use super::shared::Shared;
+use crate::clock::Timestamp;
+use crate::connectors::channel::Channel;
+use crate::exit::Exit;
+use crate::store::{Pause, Result};
+
+/// A pause this short is waited for even where `run.wait` is shorter.
+const SHORT: Duration = Duration::from_secs(2);
+/// How a pause begins to be explained that the daily limit asks for. It is there for people to see: what decides is the
+/// quota itself, which may be raised meanwhile.
+pub const DAILY_LIMIT: &str = "daily limit of ";
+
+/// How long a run waits for an account whose pauses began after `progress`.
+pub fn patience(progress: Timestamp, wait: Duration) -> Timestamp {
+    progress.plus(wait.max(SHORT))
+}
+
+/// What a pause that is too long for this run means.
+pub fn too_long(name: &str, pause: &Pause) -> Halt {
+    Halt {
+        account: name.to_owned(),
+        reason: format!("paused until {}: {}", pause.until, pause.why),
+        remedy: Some("run again then; the leads keep their place and their attempts".to_owned()),
+        exit: Exit::Unavailable,
+    }
+}
+
+/// The pause that an earlier run, or another worker, was told to keep.
+///
+/// # Errors
+/// If the database can't be read.
+pub async fn stored(shared: &Shared, channel: &Channel) -> Result<Option<Pause>> {
+    let pauses = shared.patiently(|| shared.store.pauses(shared.clock.now())).await?;
+    Ok(pauses.into_iter().find(|pause| pause.account == channel.account() && !pause.why.starts_with(DAILY_LIMIT)))
+}
+
+/// Writes a pause down for all workers; that it can't be written is no reason to stop, since each is told by the server.
+pub async fn store(shared: &Shared, pause: &Pause) {
+    let written = shared.cut.run_until_cancelled(shared.store.pause(pause)).await;
+    if let Some(Err(error)) = written {
+        tracing::warn!("could not record that {} is paused: {error}", pause.account);
+    }
+}
+
+impl Lane {
+    /// Stops calls to this account until then, here and for every other worker. If that is longer than a run waits
+    /// without a lead coming to its end, the lane ends: its leads must not be held for an hour, nor a run be kept alive
+    /// by an account that asks for one pause after the other.
+    pub async fn pause_account(&self, pause: Pause) {
+        let limiter = self.channel.limiter();
+        let known = limiter.paused().is_some_and(|(until, _)| until >= pause.until);
+        limiter.pause_until(pause.until, &pause.why);
+        if pause.until > self.patience_ends() {
+            self.halt(too_long(&self.name, &pause));
+        }
+        if !known {
+            store(&self.shared, &pause).await;
+        }
+    }
+
+    /// Keeps a pause that an earlier run was told to keep.
+    ///
+    /// # Errors
+    /// If the database can't be read.
+    pub async fn keep_stored_pause(&self) -> Result<()> {
+        if let Some(pause) = stored(&self.shared, &self.channel).await? {
+            self.channel.limiter().pause_until(pause.until, &pause.why);
+            if pause.until > self.patience_ends() {
+                self.halt(too_long(&self.name, &pause));
+            }
+        }
+        Ok(())
+    }
+}
