@@ -16,6 +16,7 @@ use crate::clock::Timestamp;
 use crate::config::{DestinationKind, Settings};
 use crate::exit::Exit;
 use crate::lead::LeadState;
+use crate::pipeline::site::account_keys;
 use crate::store::{Pause, Result, RunRecord, Store};
 
 /// The look-up's account, as calls and pauses name it.
@@ -46,6 +47,8 @@ struct Known {
     /// Name and daily limit of each destination.
     destinations: Vec<(String, Option<i64>)>,
     daily_credits: Option<i64>,
+    /// What quotas and pauses are stored under, by name.
+    accounts: BTreeMap<String, String>,
 }
 
 impl Known {
@@ -63,6 +66,7 @@ impl Known {
                 })
                 .collect(),
             daily_credits: settings.enrich.as_ref().and_then(|enrich| enrich.daily_credits),
+            accounts: account_keys(settings),
         }
     }
 }
@@ -117,9 +121,10 @@ async fn gather(store: &dyn Store, known: &Known, now: Timestamp) -> Result<View
     let pauses = store.pauses(now).await?;
     let accounts = destinations.iter_mut().map(|(name, view)| (name.as_str(), &mut view.account));
     for (name, account) in accounts.chain([(ENRICH, &mut enrich)]) {
-        account.paused = pauses.iter().find(|pause| pause.account == name).cloned();
+        let key = known.accounts.get(name).map_or(name, String::as_str);
+        account.paused = pauses.iter().find(|pause| pause.account == key).cloned();
         if account.daily_limit.is_some() {
-            account.used_today = store.quota_used(name, now.utc_day()).await?;
+            account.used_today = store.quota_used(key, now.utc_day()).await?;
         }
     }
     Ok(View { location: store.location(), now, destinations, enrich, runs: store.runs(RUNS).await? })
@@ -365,6 +370,7 @@ mod tests {
             default: Some("7targets".into()),
             destinations: vec![("7targets".into(), Some(2000))],
             daily_credits: Some(5000),
+            accounts: [("7targets".into(), "7targets-0123456789abcdef".into())].into(),
         }
     }
 
@@ -383,11 +389,11 @@ mod tests {
                 Waiting { destination: Some("crm".into()), due: 1, leased: 0, next_due: None },
             ],
             pauses: vec![Pause {
-                account: "7targets".into(),
+                account: "7targets-0123456789abcdef".into(),
                 until: NOW.plus(Duration::from_secs(40)),
                 why: "429 Too Many Requests".into(),
             }],
-            quota: vec![("7targets".into(), 1200)],
+            quota: vec![("7targets-0123456789abcdef".into(), 1200)],
             runs: vec![RunRecord {
                 id: RunId(7),
                 command: "import".into(),

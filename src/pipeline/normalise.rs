@@ -67,12 +67,14 @@ pub fn normalise(raw: &RawLead, options: &NormaliseSettings) -> Result<(Lead, Ve
         |field: &str, value: &Option<String>| text::lines(value.as_deref()?, longest::TEXT).noting(field, &mut notes);
     let context = many_lines("context", &raw.context);
     let note = many_lines("note", &raw.note);
+    let phone = raw.phone.as_deref().unwrap_or_default();
+    // The dialling rules of the world take a while to load: not for leads without a number.
+    let region = if phone.trim().is_empty() { None } else { region(&options.default_region).ok() };
     let lead = Lead {
         email,
         first_name,
         last_name,
-        phone: phone::normalise(raw.phone.as_deref().unwrap_or_default(), region(&options.default_region).ok())
-            .noting("phone", &mut notes),
+        phone: phone::normalise(phone, region).noting("phone", &mut notes),
         company,
         job_title,
         linkedin: linkedin::slug(raw.linkedin.as_deref().unwrap_or_default()).noting("linkedin", &mut notes),

@@ -1,5 +1,6 @@
 //! Everything a run needs, put together from the configuration: database, keys, client, accounts.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use url::Url;
@@ -12,6 +13,7 @@ use crate::connectors::channel::Channel;
 use crate::connectors::registry::{self, BuildError, Credentials};
 use crate::connectors::{Destination, Enricher};
 use crate::http::send::HttpClient;
+use crate::secret::Secret;
 use crate::store::{RunId, Store, StoreError};
 
 /// A configured installation, with its database open.
@@ -125,6 +127,37 @@ impl Site {
         let channel = self.channel("enrich", url, auth(built.credentials), &limits, run);
         Ok(Some((built.enricher, channel)))
     }
+}
+
+/// What quotas and pauses of each account are stored under, by the account's name in the configuration (a destination's,
+/// or `enrich`). Needs no secrets: they are no part of it. An account that can't be told without what is missing is left out.
+pub fn account_keys(settings: &Settings) -> BTreeMap<String, String> {
+    let unread = || Some(Secret::new("not read"));
+    let mut keys = BTreeMap::new();
+    let mut tell = |name: &str, url: &Url, credentials: Option<Credentials>| {
+        if let Some(credentials) = credentials {
+            keys.insert(name.to_owned(), Account::new(name, url, auth(credentials)).key().to_owned());
+        }
+    };
+    for (name, destination) in &settings.destinations {
+        let mut destination = destination.clone();
+        let DestinationKind::SevenTargets(it) = &mut destination.kind;
+        it.client_secret = it.client_secret.take().or_else(unread);
+        let url = it.api_url.clone();
+        tell(name, &url, registry::credentials_of(name, &destination).ok());
+    }
+    if let Some(mut enrich) = settings.enrich.clone() {
+        let EnrichKind::LiveData(it) = &mut enrich.kind;
+        if it.client_id.is_some() {
+            it.client_secret = it.client_secret.take().or_else(unread);
+        }
+        if it.username.is_some() {
+            it.password = it.password.take().or_else(unread);
+        }
+        let url = it.people_url.clone();
+        tell("enrich", &url, registry::enrich_credentials(&enrich).ok());
+    }
+    keys
 }
 
 async fn clock_of(store: &dyn Store) -> Result<(Arc<dyn Clock>, Option<Arc<AdjustedClock>>), StoreError> {

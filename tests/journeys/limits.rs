@@ -1,0 +1,41 @@
+//! Rates and quotas.
+
+use std::time::Duration;
+
+use leadsync::http::message::Rate;
+
+use crate::bench::{Bench, csv};
+use crate::support::database::Kind;
+
+journeys![a_rate_is_never_exceeded_and_well_used, the_days_limit_holds_over_runs];
+
+async fn a_rate_is_never_exceeded_and_well_used(kind: Kind) {
+    let rate = Rate { count: 20, per: Duration::from_secs(1) };
+    let bench = Bench::with(kind, |options| options.seven_targets.rate = Some(rate)).await;
+    bench.set("destinations.7targets.rate", "20/s");
+    bench.import(&csv(1..=60)).await.ends(0);
+    bench.has_exactly(1..=60);
+    let totals = bench.sandbox.totals();
+    assert_eq!(totals.violations(), 0, "{totals:?}");
+    let peak = totals.limits["seven_targets"].peak;
+    assert!((10..=20).contains(&peak), "{peak}");
+    assert_eq!(bench.number("SELECT sum(deferrals) FROM leads"), 0, "nobody was told to wait");
+}
+
+async fn the_days_limit_holds_over_runs(kind: Kind) {
+    let bench = Bench::new(kind).await;
+    bench.set("destinations.7targets.daily_limit", 3);
+    bench.import(&csv(1..=7)).await.ends(0).says("daily limit of 3 creates used up");
+    assert_eq!(bench.leads().len(), 3);
+    let status = bench.status().await;
+    let destination = &status["destinations"]["7targets"];
+    assert_eq!((&destination["used_today"], &destination["daily_limit"]), (&3.into(), &3.into()), "{status}");
+    assert!(destination["paused_until"].as_str().unwrap().ends_with("T00:00:00Z"), "{status}");
+    assert!(destination["paused_why"].as_str().unwrap().contains("daily limit"), "{status}");
+    bench.run().await.ends(0);
+    assert_eq!(bench.asked("create"), 3);
+    let states = bench.states().await;
+    assert_eq!(states["delivered"], 3, "{states:?}");
+    assert_eq!(states.values().sum::<usize>(), 7, "{states:?}");
+    bench.nothing_is_leased();
+}
