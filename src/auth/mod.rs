@@ -28,7 +28,6 @@ use crate::store::StoreError;
 #[derive(Clone, Debug)]
 pub enum Auth {
     /// Not at all.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no connector of today has an account without authentication"))]
     None,
     /// An API key that is sent as bearer token as it is; nothing refreshes it.
     Bearer(Secret),
