@@ -12,13 +12,11 @@ mod tests;
 
 use std::fmt;
 
-use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
 use sha2::{Digest, Sha256};
 
-use crate::secret::Secret;
+use crate::secret::{Secret, key_bytes};
 
 pub use key_file::KeyFile;
 
@@ -94,7 +92,7 @@ impl Keyring {
         keys.iter()
             .enumerate()
             .map(|(index, key)| {
-                parse(key.expose()).map(|bytes| Key::new(&bytes)).ok_or(SealError::BadKey { index, of })
+                key_bytes(key.expose()).map(|bytes| Key::new(&bytes)).ok_or(SealError::BadKey { index, of })
             })
             .collect::<Result<_, _>>()
             .map(Self)
@@ -143,21 +141,4 @@ impl Key {
         id.copy_from_slice(&digest[..KEY_ID]);
         Self { id, cipher: XChaCha20Poly1305::new(&(*bytes).into()) }
     }
-}
-
-/// 64 hex digits, or base64 (either alphabet, padded or not) of 32 bytes. 64 hex digits are valid base64 too, but of 48
-/// bytes, so the two can't be confused.
-fn parse(text: &str) -> Option<[u8; 32]> {
-    let text = text.trim();
-    if text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()) {
-        let mut bytes = [0; 32];
-        for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-            *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-        }
-        return Some(bytes);
-    }
-    [STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD]
-        .iter()
-        .find_map(|alphabet| alphabet.decode(text).ok())
-        .and_then(|bytes| bytes.try_into().ok())
 }

@@ -6,10 +6,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use base64::Engine as _;
-use url::{Host, Url};
+use url::Url;
 
-use crate::http::message::Rate;
+use crate::http::message::{Rate, is_loopback};
+use crate::secret;
 
 /// A value that can't be read: what was expected instead, with an example.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,9 +25,17 @@ impl Mismatch {
     }
 }
 
+const WEEK_MS: u64 = 7 * 86_400_000;
+
 /// Unit names with their milliseconds, longest first: a combination such as `1h30m` must go down this list.
-const UNITS: [(&[&str], u64); 5] =
-    [(&["d", "day", "days"], 86_400_000), (&["h"], 3_600_000), (&["min", "m"], 60_000), (&["s"], 1_000), (&["ms"], 1)];
+const UNITS: [(&[&str], u64); 6] = [
+    (&["w"], WEEK_MS),
+    (&["d", "day", "days"], 86_400_000),
+    (&["h"], 3_600_000),
+    (&["min", "m"], 60_000),
+    (&["s"], 1_000),
+    (&["ms"], 1),
+];
 
 fn unit_ms(name: &str) -> Option<u64> {
     UNITS.iter().find(|(names, _)| names.contains(&name)).map(|(_, ms)| *ms)
@@ -39,7 +47,7 @@ fn leading_number(text: &str) -> Option<(u64, &str)> {
     Some((text[..digits].parse().ok()?, &text[digits..]))
 }
 
-/// Reads `500ms`, `60s`, `15min`, `2h`, `30d`, and combinations from large to small such as `1h30m`.
+/// Reads `500ms`, `60s`, `15min`, `2h`, `30d`, `2w`, and combinations from large to small such as `1h30m`.
 ///
 /// # Errors
 /// [`Mismatch`] for anything else: also numbers without a unit, since nobody could tell seconds from minutes.
@@ -63,12 +71,12 @@ pub fn duration(text: &str) -> Result<Duration, Mismatch> {
 }
 
 /// Writes a duration so that [`duration`] reads it back: in the largest unit that fits without remainder, but 60 s and
-/// 90 s rather than minutes. Below a millisecond it is cut.
+/// 90 s rather than minutes, and days rather than weeks. Below a millisecond it is cut.
 pub fn format_duration(duration: Duration) -> String {
     let ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     for (names, unit) in UNITS {
         let fits = ms > 0 && ms.is_multiple_of(unit);
-        if fits && (unit != 60_000 || ms >= 2 * unit) {
+        if fits && unit != WEEK_MS && (unit != 60_000 || ms >= 2 * unit) {
             return format!("{}{}", ms / unit, names[0]);
         }
     }
@@ -121,41 +129,14 @@ pub fn address(text: &str) -> Result<Url, Mismatch> {
     Ok(url)
 }
 
-/// Whether the address can only be this machine.
-pub fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
-        None => false,
-    }
-}
-
 /// Reads an encryption key: 64 hex digits, or base64 of 32 bytes.
 ///
 /// # Errors
 /// [`Mismatch`] for anything else.
 pub fn encryption_key(text: &str) -> Result<[u8; 32], Mismatch> {
-    let text = text.trim();
-    hex_key(text)
-        .or_else(|| {
-            let bytes = base64::engine::general_purpose::STANDARD.decode(text).ok()?;
-            bytes.try_into().ok()
-        })
-        .ok_or_else(|| {
-            Mismatch::new("64 hex digits or base64 of 32 bytes, as made by `openssl rand -hex 32`; or a list of them")
-        })
-}
-
-fn hex_key(text: &str) -> Option<[u8; 32]> {
-    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
-    let mut key = [0; 32];
-    for (byte, index) in key.iter_mut().zip((0..64).step_by(2)) {
-        *byte = u8::from_str_radix(&text[index..index + 2], 16).ok()?;
-    }
-    Some(key)
+    secret::key_bytes(text).ok_or_else(|| {
+        Mismatch::new("64 hex digits or base64 of 32 bytes, as made by `openssl rand -hex 32`; or a list of them")
+    })
 }
 
 /// Reads a database's address.
@@ -228,7 +209,9 @@ mod tests {
         assert_eq!(ms("15 min"), 900_000);
         assert_eq!(ms("2h"), 7_200_000);
         assert_eq!(ms("30d"), 2_592_000_000);
+        assert_eq!(ms("2w"), 1_209_600_000);
         assert_eq!(ms("1h30m"), 5_400_000);
+        assert_eq!(ms("1h 30m"), 5_400_000);
         assert_eq!(ms("0s"), 0);
     }
 

@@ -10,7 +10,6 @@ mod ask;
 #[cfg(test)]
 mod tests;
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -48,7 +47,6 @@ pub struct Channel {
     breaker: Breaker,
     backoff: Backoff,
     budget: Budget,
-    requests: AtomicU64,
     proof: Mutex<Proof>,
 }
 
@@ -84,7 +82,6 @@ impl Channel {
             breaker: Breaker::default(),
             backoff: Backoff::default(),
             budget: Budget::new(),
-            requests: AtomicU64::new(0),
             proof: Mutex::default(),
         }
     }
@@ -108,16 +105,6 @@ impl Channel {
     /// since only the connector can read some replies.
     pub fn breaker(&self) -> &Breaker {
         &self.breaker
-    }
-
-    /// From writing a request to the reply's last byte.
-    pub fn timeout(&self) -> Duration {
-        self.timeout
-    }
-
-    /// Requests sent so far, whatever became of them; token requests are not counted.
-    pub fn requests(&self) -> u64 {
-        self.requests.load(Ordering::Relaxed)
     }
 
     /// Waits for the right to send one request; `None` if `stop` came first.
@@ -182,12 +169,11 @@ impl Channel {
     }
 
     async fn write(&self, departed: Departed, bearer: Option<&Bearer>, request: &Request) -> Exchange {
-        self.requests.fetch_add(1, Ordering::Relaxed);
         let started_at = self.clock.now();
         let call = CallId::new(started_at);
         let began = Instant::now();
         let result = match authorised(request, bearer) {
-            Ok(request) => self.http.send(&request, self.timeout).await,
+            Ok(request) => self.http.send(&request, self.timeout).await.map(|reply| reply.dated(self.clock.now())),
             Err(error) => Err(error),
         };
         if result.is_ok() {

@@ -4,12 +4,13 @@
 //! A connector is one folder (`mod.rs` the trait's implementation, `wire.rs` the bodies, `tests.rs`, `fixtures/`) and one
 //! line in the registry (`registry.rs`).
 
-pub mod channel;
-pub mod live_data;
+pub(crate) mod channel;
+pub mod classify;
+mod live_data;
 pub mod registry;
-pub mod reply;
-pub mod seven_targets;
-pub mod template;
+mod routing;
+mod seven_targets;
+mod template;
 
 use std::fmt;
 use std::time::Duration;
@@ -150,7 +151,7 @@ pub trait Destination: Send + Sync {
     fn create(&self, prepared: &Prepared) -> Result<Request, Unsendable>;
     /// "Is it there?" `None`: this API can't say.
     fn find(&self, prepared: &Prepared) -> Option<Request>;
-    /// What a complete reply means. `None`: leave it to [`crate::http::classify`], which judges by status alone.
+    /// What a complete reply means. `None`: leave it to [`classify`], which judges by status alone.
     fn read(&self, asked: Asked, reply: &Reply) -> Option<Verdict>;
     /// The account check, given the replies so far; pure, so that the caller owns the sending.
     fn check(&self, replies: &[Reply]) -> CheckStep;

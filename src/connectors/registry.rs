@@ -66,7 +66,6 @@ pub enum Credentials {
 /// A destination, ready to be bound to its limits and its account.
 #[derive(Clone)]
 pub struct BuiltDestination {
-    pub name: String,
     pub destination: Arc<dyn Destination>,
     pub credentials: Credentials,
 }
@@ -84,7 +83,7 @@ pub struct BuiltEnricher {
 /// [`BuildError`], naming the key.
 pub fn build_destination(name: &str, settings: &DestinationSettings) -> Result<BuiltDestination, BuildError> {
     let destination = destination(name, settings)?;
-    Ok(BuiltDestination { name: name.to_owned(), destination, credentials: credentials_of(name, settings)? })
+    Ok(BuiltDestination { destination, credentials: credentials_of(name, settings)? })
 }
 
 /// The destination called `name`, for commands that send nothing.

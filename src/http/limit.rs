@@ -143,11 +143,6 @@ impl Limiter {
         Self(Arc::new(Shared { rate, limits, line: Mutex::new(()), gate: StdMutex::new(None), clock }))
     }
 
-    /// The limit it keeps.
-    pub fn rate(&self) -> Option<Rate> {
-        self.0.rate
-    }
-
     /// Waits for a time slot, first come first served, and for the end of a pause. `None` if `stop` came first.
     ///
     /// A permit that is dropped unused is a slot gone by: nothing is handed back, and nothing is counted as sent.

@@ -1,11 +1,13 @@
 //! What is asked and what came back. Connectors see only this of HTTP.
 
+mod words;
+
 use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use url::Url;
+use url::{Host, Url};
 
 /// A request before authorisation: [`crate::connectors::channel::Channel`] adds the token.
 ///
@@ -59,9 +61,13 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// The body as JSON, if it is any.
+    /// The body as JSON, if it is any; a byte order mark before it is passed over.
     pub fn json(&self) -> Option<serde_json::Value> {
-        serde_json::from_slice(&self.body).ok()
+        serde_json::from_slice(self.body_after_mark()).ok()
+    }
+
+    fn body_after_mark(&self) -> &[u8] {
+        self.body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&self.body)
     }
 
     /// A header as text, if it is there and is text.
@@ -112,5 +118,15 @@ impl fmt::Display for Rate {
             86_400 => write!(f, "{}/day", self.count),
             seconds => write!(f, "{}/{seconds}s", self.count),
         }
+    }
+}
+
+/// Whether the address can only be this machine (127.0.0.0/8, `::1`, `localhost`).
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
+        None => false,
     }
 }

@@ -19,8 +19,8 @@ use super::record::{Case, Judgement, Next};
 use crate::auth::Bearer;
 use crate::clock::Timestamp;
 use crate::connectors::channel::Exchange;
+use crate::connectors::classify::{classify, may_be_at_work};
 use crate::connectors::{Asked, UnknownPolicy, Verdict};
-use crate::http::classify::{classify, may_be_at_work};
 use crate::http::limit::Permit;
 use crate::http::message::Request;
 use crate::lead::{Event, LeadState};
@@ -254,7 +254,7 @@ fn read(lane: &Lane, asked: Asked, exchange: &Exchange) -> Verdict {
         Ok(reply) => lane.destination.read(asked, reply),
         Err(_) => None,
     };
-    own_word.unwrap_or_else(|| classify(asked, &exchange.result, lane.shared.clock.now()))
+    own_word.unwrap_or_else(|| classify(asked, &exchange.result))
 }
 
 fn case<'a>(

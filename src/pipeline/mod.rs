@@ -4,17 +4,17 @@
 //! import ─▶ queue ─▶ lane ─▶ prepare (normalise, enrich, claim) ─▶ deliver ─▶ record ─▶ writer ─▶ database
 //! ```
 //!
-//! [`run`] starts one [`lane`] per destination. What a crash leaves behind is always a row in one of the states of
+//! [`run`] starts one `lane` per destination. What a crash leaves behind is always a row in one of the states of
 //! [`crate::lead::LeadState`], under a lease that lapses by itself.
 
 mod account;
 mod deliver;
 mod enrich;
 mod hands;
-pub mod import;
+pub(crate) mod import;
 mod lane;
 mod leases;
-pub mod normalise;
+pub(crate) mod normalise;
 mod pauses;
 mod preflight;
 mod prepare;

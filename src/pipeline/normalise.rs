@@ -15,7 +15,7 @@ use std::fmt;
 use crate::config::NormaliseSettings;
 use crate::lead::{Lead, RawLead};
 
-pub use phone::{Region, UnknownRegion, region};
+pub use phone::region;
 
 /// An e-mail address in its one form; `None` if it is no usable address.
 pub fn normalised_email(raw: &str) -> Option<String> {

@@ -7,9 +7,9 @@ use super::progress::Halt;
 use super::shared::Shared;
 use crate::auth::AuthError;
 use crate::connectors::channel::AskError;
+use crate::connectors::classify::classify;
 use crate::connectors::{Asked, CheckStep, Verdict};
 use crate::exit::Exit;
-use crate::http::classify::classify;
 use crate::http::message::Reply;
 
 impl Halt {
@@ -102,7 +102,7 @@ fn by_status(lane: &Lane, reply: Option<Reply>) -> Halt {
     let Some(reply) = reply else {
         return halt("no reply".to_owned(), "run again", Exit::Unavailable);
     };
-    match classify(Asked::Find, &Ok(reply), lane.shared.clock.now()) {
+    match classify(Asked::Find, &Ok(reply)) {
         Verdict::AuthExpired => halt(
             "a fresh access token is refused (401)".to_owned(),
             "check the credentials and their scope",

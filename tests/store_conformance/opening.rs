@@ -8,6 +8,7 @@ use leadsync::store::{SchemaStatus, StoreError, open, open_ready};
 
 use crate::bench::{Bench, NOW, new_lead};
 use crate::support::database::{Kind, TestDatabase};
+use crate::support::postgres::postgres;
 
 cases![what_is_committed_is_durable_by_the_databases_own_settings, the_clock_is_the_databases_where_it_has_one];
 
@@ -181,8 +182,7 @@ async fn addresses_that_can_not_be_used_are_explained_without_credentials() {
     assert!(refused("postgres://ann:s3cret@host:port/db").await.contains("not a usable Postgres address"));
     let said = refused("postgres://ann:s3cret@127.0.0.1:1/db").await;
     assert!(said.contains("can't be reached") && said.contains("127.0.0.1:1"), "{said}");
-    let server = crate::support::postgres::postgres().url.clone();
-    let said = refused(&server.replacen("/postgres?", "/no_such_database?", 1)).await;
+    let said = refused(&postgres().url_of("no_such_database")).await;
     assert!(said.contains("no such database") || said.contains("can't be reached"), "{said}");
 
     let dir = tempfile::tempdir().unwrap();
@@ -211,9 +211,7 @@ async fn a_connection_that_the_server_cuts_is_replaced() {
     let name = format!("cut_{}", std::process::id());
     admin.sql_alone(&format!("DROP DATABASE IF EXISTS {name}"));
     admin.sql_alone(&format!("CREATE DATABASE {name}"));
-    let url = admin.settings.url.expose().replacen("/postgres?", &format!("/{name}?"), 1);
-    assert!(url.contains(&name), "this test needs to know where the name of the database is");
-    let store = open_ready(&settings(&url), true).await.unwrap();
+    let store = open_ready(&settings(&postgres().url_of(&name)), true).await.unwrap();
     let run = store.begin_run("run", NOW).await.unwrap();
     admin.sql(&format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"));
     store.enqueue(run, &[new_lead("a@example.com")], NOW).await.unwrap();

@@ -16,6 +16,15 @@ pub struct Postgres {
     _watchdog: Option<Child>,
 }
 
+impl Postgres {
+    /// The same server's database of this name, whether it is there or not.
+    pub fn url_of(&self, database: &str) -> String {
+        let mut url = url::Url::parse(&self.url).expect("the server's address is one");
+        url.set_path(database);
+        url.into()
+    }
+}
+
 /// The server of this test program, started once.
 ///
 /// # Panics

@@ -1,9 +1,10 @@
 use std::net::SocketAddr;
 
 use super::*;
-use crate::auth::fake::{FakeVault, http_reply, serve};
+use crate::auth::fake::FakeVault;
 use crate::clock::SystemClock;
 use crate::exit::Exit;
+use crate::http::fake::{http_reply, serve};
 
 fn account(addr: SocketAddr) -> Account {
     let token_url: url::Url = format!("http://{addr}/oauth2/token").parse().unwrap();

@@ -106,15 +106,12 @@ impl Channel {
         match reply.status {
             StatusCode::UNAUTHORIZED if !refreshed => Next::Refresh,
             StatusCode::TOO_MANY_REQUESTS => {
-                let now = self.clock.now();
-                let wait = reply.retry_after(now).unwrap_or(Duration::from_secs(1));
-                self.limiter.pause_until(now.plus(wait), "429 Too Many Requests");
+                let wait = reply.retry_after().unwrap_or(Duration::from_secs(1));
+                self.limiter.pause_until(self.clock.now().plus(wait), "429 Too Many Requests");
                 Next::Wait(wait)
             }
             StatusCode::REQUEST_TIMEOUT => Next::Wait(Duration::ZERO),
-            status if status.is_server_error() => {
-                Next::Wait(reply.retry_after(self.clock.now()).unwrap_or(Duration::ZERO))
-            }
+            status if status.is_server_error() => Next::Wait(reply.retry_after().unwrap_or(Duration::ZERO)),
             status => {
                 if status.is_success() {
                     self.budget.success();
@@ -137,10 +134,7 @@ impl Channel {
 fn in_words(exchange: &Exchange, next: &Next) -> String {
     let outcome = match &exchange.result {
         Ok(reply) if reply.status.is_success() => "answered".into(),
-        Ok(reply) => match reply.scrubbed_message() {
-            message if message.is_empty() => reply.status.to_string(),
-            message => format!("{}: {message}", reply.status),
-        },
+        Ok(reply) => format!("{}: {}", reply.status, reply.message()),
         Err(SendError::NotSent { why }) => format!("not sent: {why}"),
         Err(SendError::Lost { why }) => format!("no reply: {why}"),
     };

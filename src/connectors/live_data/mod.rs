@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::registry::BuildError;
-use super::reply::{is_html, is_routing, retry_after, server_message};
+use super::routing::is_routing;
 use super::{Credits, Enricher, Limits, LookUpVerdict};
 use crate::config::LiveDataSettings;
 use crate::http::message::{Reply, Request};
@@ -190,7 +190,7 @@ impl Enricher for LiveData {
     }
 
     fn read(&self, asked: usize, reply: &Reply) -> LookUpVerdict {
-        let said = || server_message(reply);
+        let said = || reply.message();
         let code = reply.status.as_u16();
         match reply.status {
             status if status.is_success() => match wire::answers(asked, reply) {
@@ -216,12 +216,12 @@ impl Enricher for LiveData {
                 LookUpVerdict::BadRequest { reason: format!("Live Data refuses the question ({code}: {})", said()) }
             }
             StatusCode::TOO_MANY_REQUESTS => LookUpVerdict::NotNow {
-                wait: retry_after(reply),
+                wait: reply.retry_after(),
                 why: format!("Live Data asks for a pause (429: {})", said()),
             },
             // Asking again is free, so a server that says when is taken at its word.
-            StatusCode::SERVICE_UNAVAILABLE if retry_after(reply).is_some() => LookUpVerdict::NotNow {
-                wait: retry_after(reply),
+            StatusCode::SERVICE_UNAVAILABLE if reply.retry_after().is_some() => LookUpVerdict::NotNow {
+                wait: reply.retry_after(),
                 why: format!("Live Data is unavailable (503: {})", said()),
             },
             StatusCode::REQUEST_TIMEOUT | StatusCode::CONFLICT | StatusCode::LOCKED | StatusCode::TOO_EARLY => {
@@ -240,8 +240,8 @@ impl Enricher for LiveData {
 
 /// Whether a 404 is about the organisation, not about a person.
 fn names_organization(reply: &Reply) -> bool {
-    !is_html(reply) && {
-        let said = super::reply::said(reply).to_lowercase();
+    !reply.is_html() && {
+        let said = reply.said().to_lowercase();
         ["organization", "organisation", "org not found", "tenant"].iter().any(|word| said.contains(word))
     }
 }

@@ -4,7 +4,6 @@
 use serde_json::{Map, Value};
 
 use super::Credits;
-use crate::connectors::reply::{is_html, server_message};
 use crate::http::message::Reply;
 use crate::lead::{LookUp, Person};
 
@@ -12,7 +11,7 @@ use crate::lead::{LookUp, Person};
 pub(super) fn answers(asked: usize, reply: &Reply) -> Result<Vec<LookUp>, String> {
     let code = reply.status.as_u16();
     let Some(body) = reply.json() else {
-        let found = if is_html(reply) { "an HTML page" } else { "something that is no JSON, or was cut short" };
+        let found = if reply.is_html() { "an HTML page" } else { "something that is no JSON, or was cut short" };
         return Err(format!("Live Data answered {code} with {found}"));
     };
     let matches = match body.get("matches") {
@@ -21,7 +20,7 @@ pub(super) fn answers(asked: usize, reply: &Reply) -> Result<Vec<LookUp>, String
             return Err(format!("Live Data answered {code} with people that belong to no match"));
         }
         _ if body.get("error").is_some_and(|error| !error.is_null()) => {
-            return Err(format!("Live Data answered {code} with an error: {}", server_message(reply)));
+            return Err(format!("Live Data answered {code} with an error: {}", reply.message()));
         }
         _ => return Err(format!("Live Data answered {code} without `matches`")),
     };

@@ -8,7 +8,6 @@ use http::{Method, StatusCode};
 use super::wire::assistants;
 use super::{Assistant, SevenTargets};
 use crate::connectors::CheckStep;
-use crate::connectors::reply::{is_html, server_message};
 use crate::http::message::{Reply, Request};
 
 /// Assistants asked for at once; the API's default is 10. Source: the vendor's API page, "Get Assistants".
@@ -95,7 +94,7 @@ impl SevenTargets {
             }
             status if status.is_redirection() => failed(self.wrong_address_words(reply)),
             StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => failed((
-                format!("7targets refuses to list assistants ({}: {})", reply.status.as_u16(), server_message(reply)),
+                format!("7targets refuses to list assistants ({}: {})", reply.status.as_u16(), reply.message()),
                 format!("check {} and {}", self.key("user_identifier"), self.key("api_url")),
             )),
             _ => CheckStep::Unreadable,
@@ -104,7 +103,7 @@ impl SevenTargets {
 
     /// A success that is no list: a page or another kind of answer means a wrong address; JSON cut short may be whole next time.
     fn unreadable(&self, reply: &Reply) -> CheckStep {
-        if is_html(reply) || reply.json().is_some() {
+        if reply.is_html() || reply.json().is_some() {
             let (reason, remedy) = self.wrong_address_words(reply);
             return CheckStep::Failed { reason, remedy };
         }

@@ -4,7 +4,7 @@
 //!
 //! Sources: <https://7targets.ai/help/integrate/api> (endpoints and fields; the repository `7targets/7targets-docs` keeps its
 //! history), the vendor's own clients `7targets/Salesforce-Integration` and `7targets/7Targets-Odoo-integration` (undocumented
-//! fields, states). Error bodies, rate limits and the answer to an existing e-mail are documented nowhere: see [`phrases`].
+//! fields, states). Error bodies, rate limits and the answer to an existing e-mail are documented nowhere: see `phrases.rs`.
 
 mod check;
 mod phrases;
@@ -21,7 +21,7 @@ use url::Url;
 use self::phrases::{Phrases, Subject};
 use self::wire::RemoteLead;
 use super::registry::BuildError;
-use super::reply::{is_routing, said, server_message};
+use super::routing::is_routing;
 use super::template::Template;
 use super::{Asked, CheckStep, Destination, Limits, UnknownPolicy, Unsendable, Verdict};
 use crate::config::{SevenTargetsSettings, UnknownSetting};
@@ -168,7 +168,7 @@ impl SevenTargets {
         let Some(lead) = RemoteLead::read(reply) else {
             let code = reply.status.as_u16();
             return Verdict::Unknown {
-                why: format!("7targets answered {code} without the lead's id: {}", server_message(reply)),
+                why: format!("7targets answered {code} without the lead's id: {}", reply.message()),
             };
         };
         let unworked = "its state is `New`: the plan's lead limit may be used up, so nobody is writing to it";
@@ -184,7 +184,7 @@ impl SevenTargets {
     /// What any 4xx may say of the configuration rather than the lead.
     fn account_wrong(&self, phrases: &Phrases, reply: &Reply) -> Option<Verdict> {
         let wrong = |reason: String, remedy: String| Some(Verdict::AccountWrong { reason, remedy });
-        let (code, said) = (reply.status.as_u16(), server_message(reply));
+        let (code, said) = (reply.status.as_u16(), reply.message());
         if phrases.faults(Subject::Assistant) {
             let key = match self.assistant {
                 Assistant::Email(_) => "assistant_email",
@@ -215,7 +215,7 @@ impl SevenTargets {
     }
 
     fn read_create_refusal(&self, reply: &Reply) -> Option<Verdict> {
-        let phrases = Phrases::read(&said(reply));
+        let phrases = Phrases::read(&reply.said());
         if let Some(verdict) = self.account_wrong(&phrases, reply) {
             return Some(verdict);
         }
@@ -232,7 +232,7 @@ impl SevenTargets {
     /// Only a clear "not there" is [`Verdict::Absent`], for it permits a second create. A refusal of the probe says nothing
     /// of the lead.
     fn read_find_refusal(&self, reply: &Reply) -> Verdict {
-        let phrases = Phrases::read(&said(reply));
+        let phrases = Phrases::read(&reply.said());
         if let Some(verdict) = self.account_wrong(&phrases, reply) {
             return verdict;
         }
@@ -249,9 +249,7 @@ impl SevenTargets {
             return Verdict::Absent;
         }
         let code = reply.status.as_u16();
-        Verdict::Unknown {
-            why: format!("7targets could not say whether it is there ({code}: {})", server_message(reply)),
-        }
+        Verdict::Unknown { why: format!("7targets could not say whether it is there ({code}: {})", reply.message()) }
     }
 
     fn wrong_address(&self, reply: &Reply) -> Verdict {
@@ -263,14 +261,14 @@ impl SevenTargets {
         let host = self.leads_url.host_str().unwrap_or("the configured address");
         let code = reply.status.as_u16();
         (
-            format!("{host} is not the API of 7targets ({code}: {})", server_message(reply)),
+            format!("{host} is not the API of 7targets ({code}: {})", reply.message()),
             format!("check {}", self.key("api_url")),
         )
     }
 
     fn forbidden_words(&self, reply: &Reply) -> (String, String) {
         (
-            format!("7targets refuses access (403: {})", server_message(reply)),
+            format!("7targets refuses access (403: {})", reply.message()),
             format!("check {} and {}", self.key("user_identifier"), self.key("scope")),
         )
     }

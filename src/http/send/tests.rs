@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
 use super::*;
+use crate::http::fake::read_request;
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -34,26 +35,6 @@ where
         }
     });
     addr
-}
-
-/// Reads one request with a Content-Length body, or as much as comes.
-async fn read_request(stream: &mut TcpStream) -> String {
-    let mut seen = Vec::new();
-    let mut buffer = [0; 4096];
-    loop {
-        let text = String::from_utf8_lossy(&seen).to_string();
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length =
-                head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
-            if body.len() >= length.unwrap_or(0) {
-                return text;
-            }
-        }
-        match stream.read(&mut buffer).await {
-            Ok(0) | Err(_) => return text,
-            Ok(n) => seen.extend_from_slice(&buffer[..n]),
-        }
-    }
 }
 
 fn post(addr: SocketAddr) -> Request {
@@ -86,7 +67,7 @@ fn discreet(why: String) -> String {
 #[tokio::test]
 async fn a_complete_reply_is_returned_whatever_its_status() {
     let addr = peer(|_, mut stream| async move {
-        let request = read_request(&mut stream).await;
+        let request = read_request(&mut stream).await.unwrap();
         assert!(request.starts_with("POST /leads?apikey=topsecret HTTP/1.1\r\n"), "{request}");
         assert!(request.to_lowercase().contains("\r\nuser-agent: leadsync/"), "{request}");
         assert!(request.ends_with(r#"{"email":"ann@example.com"}"#), "{request}");
@@ -143,7 +124,7 @@ async fn tls_to_a_plain_port_was_not_sent() {
 #[tokio::test]
 async fn a_proxy_that_refuses_the_tunnel_means_not_sent() {
     let addr = peer(|_, mut stream| async move {
-        let request = read_request(&mut stream).await;
+        let request = read_request(&mut stream).await.unwrap();
         assert!(request.starts_with("CONNECT api.example.com:443 HTTP/1.1\r\n"), "{request}");
         stream.write_all(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n").await.unwrap();
     })
@@ -324,10 +305,10 @@ async fn a_connection_closed_between_requests_never_makes_one_request_arrive_twi
         let saw = saw.clone();
         async move {
             // Two requests, the second one read but not answered; or the connection closed after the first.
-            let first = read_request(&mut stream).await;
+            let first = read_request(&mut stream).await.unwrap();
             saw.send(first).unwrap();
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
-            let second = read_request(&mut stream).await;
+            let second = read_request(&mut stream).await.unwrap();
             if !second.is_empty() {
                 saw.send(second).unwrap();
             }

@@ -3,22 +3,19 @@
 //! The line is drawn by the promise. Only what was certainly not processed may be sent again: an early refusal (429,
 //! nothing sent). A refusal in words (4xx) is final. Everything else may have had its effect, and is looked for first.
 
-mod words;
-
 #[cfg(test)]
 mod tests;
 
 use http::StatusCode;
 
-use super::message::{Reply, SendError};
-use crate::clock::Timestamp;
-use crate::connectors::{Asked, Verdict};
+use super::{Asked, Verdict};
+use crate::http::message::{Reply, SendError};
 
 /// What the end of a request means, by status alone. For [`Asked::Find`], which creates nothing, [`Verdict::Unknown`]
-/// says just that this can't be told yet. `now` is when the reply came, for a `Retry-After` that is a date.
-pub fn classify(asked: Asked, result: &Result<Reply, SendError>, now: Timestamp) -> Verdict {
+/// says just that this can't be told yet.
+pub fn classify(asked: Asked, result: &Result<Reply, SendError>) -> Verdict {
     match result {
-        Ok(reply) => by_status(asked, reply, now),
+        Ok(reply) => by_status(asked, reply),
         Err(SendError::NotSent { why }) => Verdict::NotNow { wait: None, why: why.clone() },
         Err(SendError::Lost { why }) => Verdict::Unknown { why: why.clone() },
     }
@@ -34,12 +31,12 @@ pub fn may_be_at_work(result: &Result<Reply, SendError>) -> bool {
     }
 }
 
-fn by_status(asked: Asked, reply: &Reply, now: Timestamp) -> Verdict {
+fn by_status(asked: Asked, reply: &Reply) -> Verdict {
     let status = reply.status;
     let said = || in_words(reply);
     match status {
         StatusCode::UNAUTHORIZED => Verdict::AuthExpired,
-        StatusCode::TOO_MANY_REQUESTS => Verdict::NotNow { wait: reply.retry_after(now), why: said() },
+        StatusCode::TOO_MANY_REQUESTS => Verdict::NotNow { wait: reply.retry_after(), why: said() },
         StatusCode::PAYMENT_REQUIRED => Verdict::AccountWrong {
             reason: said(),
             remedy: "check the account's plan and credits at the provider".into(),
@@ -78,8 +75,5 @@ fn in_words(reply: &Reply) -> String {
         Some(reason) => format!("{} {reason}", reply.status.as_u16()),
         None => reply.status.as_u16().to_string(),
     };
-    match reply.scrubbed_message() {
-        message if message.is_empty() => status,
-        message => format!("{status}: {message}"),
-    }
+    format!("{status}: {}", reply.message())
 }
