@@ -37,7 +37,7 @@ const MARGIN_PER_MILLE: u32 = 15;
 const MARGIN_MAX: Duration = Duration::from_millis(500);
 /// Part of the window, in thousandths, by which a request may count as late at most: with the margin, 95 % of the limit
 /// is used even by an API whose replies take now long, now short.
-const LATE_PER_MILLE: u32 = 30;
+const LATE_PER_MILLE: u32 = 25;
 /// The same for the odd request that took far longer than its neighbours: it was held up (a busy machine, a packet sent
 /// again), not slowly served. Such are rare, so that giving them their full due costs little.
 const HELD_UP_PER_MILLE: u32 = 250;
@@ -88,31 +88,42 @@ struct Log {
     usual: Usual,
 }
 
-/// How long replies take, smoothed as TCP does for its time-outs (RFC 6298: a mean, and the mean deviation from it).
+/// How long replies take, smoothed as TCP does for its time-outs (RFC 6298: a mean, and the mean deviation from it), but
+/// over more of them: replies to many requests at once differ more than those to one after the other.
 #[derive(Debug, Default)]
 struct Usual {
-    fastest: Option<Duration>,
+    /// Replies so far, as far as it matters.
+    replies: u32,
+    fastest: Duration,
     mean: Duration,
     deviation: Duration,
 }
 
+/// The mean goes over about this many replies.
+const MEMORY: u32 = 64;
+/// Before so many there is no telling what is usual.
+const ENOUGH: u32 = 16;
+
 impl Usual {
-    /// How much later than usual a request may have arrived whose reply came after `took`: by the fastest ever, and, if it
-    /// stands out from its neighbours, by their mean.
+    /// How much later than usual a request may have arrived whose reply came after `took`: by the fastest ever (as long as
+    /// there is no telling: any time), and, if it stands out from its neighbours, by their mean.
     fn late(&mut self, took: Duration) -> (Duration, Option<Duration>) {
-        let Some(fastest) = self.fastest else {
-            *self = Self { fastest: Some(took), mean: took, deviation: took / 2 };
-            return (Duration::ZERO, None);
-        };
-        let fastest = fastest.min(took);
-        self.fastest = Some(fastest);
-        let outlier_from = self.mean + 4 * self.deviation + Duration::from_millis(5);
-        let held_up = (took > outlier_from).then(|| took - self.mean);
+        if self.replies == 0 {
+            *self = Self { replies: 1, fastest: took, mean: took, deviation: took / 2 };
+            return (Duration::MAX, None);
+        }
+        self.fastest = self.fastest.min(took);
+        let stands_out_from = self.mean + 4 * self.deviation + Duration::from_millis(5);
+        let settled = self.replies >= ENOUGH;
+        let held_up = (settled && took > stands_out_from).then(|| took - self.mean);
         // What stands out does not change what is usual by more than it must.
-        let took_or_so = took.min(outlier_from);
-        self.deviation = (3 * self.deviation + took_or_so.abs_diff(self.mean)) / 4;
-        self.mean = (7 * self.mean + took_or_so) / 8;
-        (took - fastest, held_up)
+        let took_or_so = if settled { took.min(stands_out_from) } else { took };
+        let n = (self.replies + 1).min(MEMORY);
+        self.replies = n;
+        self.deviation = ((n - 1) * self.deviation + took_or_so.abs_diff(self.mean)) / n;
+        self.mean = ((n - 1) * self.mean + took_or_so) / n;
+        let late = if settled { took - self.fastest } else { Duration::MAX };
+        (late, held_up)
     }
 }
 

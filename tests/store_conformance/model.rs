@@ -179,7 +179,7 @@ impl Model {
                 delivered.last_step = Some(step.id);
                 self.take_claim(id, now);
             }
-            let counted = lead.state != LeadState::Delivered && lead.run == Some(run);
+            let counted = !lead.state.is_final() && lead.run == Some(run);
             return StepOutcome::Applied { state: LeadState::Delivered, counted, reinstated: Vec::new() };
         }
         let to = match step.event.map(|event| lead.state.next(event)) {
