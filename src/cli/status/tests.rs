@@ -1,0 +1,103 @@
+use super::*;
+use crate::cli::console::plain;
+use crate::cli::fake::{FakeStore, NOW, lead};
+use crate::store::{RunCounts, RunId, Waiting};
+use std::time::Duration;
+
+fn known() -> Known {
+    Known {
+        default: Some("7targets".into()),
+        destinations: vec![("7targets".into(), Some(2000))],
+        daily_credits: Some(5000),
+        accounts: [("7targets".into(), "7targets-0123456789abcdef".into())].into(),
+    }
+}
+
+fn busy() -> FakeStore {
+    let mut leads: Vec<_> = (1..=3).map(|id| lead(id, LeadState::Delivered)).collect();
+    leads.push(lead(4, LeadState::Unconfirmed));
+    let mut unnamed = lead(5, LeadState::Received);
+    unnamed.destination = None;
+    let mut other = lead(6, LeadState::Received);
+    other.destination = Some("crm".into());
+    leads.extend([unnamed, other]);
+    let counts = RunCounts { taken: 5, delivered: 3, unconfirmed: 1, ..RunCounts::default() };
+    FakeStore {
+        waiting: vec![
+            Waiting { destination: None, due: 1, leased: 0, next_due: Some(NOW.plus(Duration::from_secs(240))) },
+            Waiting { destination: Some("crm".into()), due: 1, leased: 0, next_due: None },
+        ],
+        pauses: vec![Pause {
+            account: "7targets-0123456789abcdef".into(),
+            until: NOW.plus(Duration::from_secs(40)),
+            why: "429 Too Many Requests".into(),
+        }],
+        quota: vec![("7targets-0123456789abcdef".into(), 1200)],
+        runs: vec![RunRecord {
+            id: RunId(7),
+            command: "import".into(),
+            started_at: NOW.minus(Duration::from_secs(3600)),
+            finished_at: Some(NOW.minus(Duration::from_secs(3587))),
+            exit_code: Some(3),
+            counts,
+        }],
+        ..FakeStore::of(leads)
+    }
+}
+
+#[tokio::test]
+async fn status_tells_counts_what_waits_pauses_quotas_and_runs() {
+    let view = gather(&busy(), &known(), NOW).await.unwrap();
+    insta::assert_snapshot!(plain(&render(&view)), @r"
+    sqlite://leadsync.db  2026-11-22T05:30:59Z
+
+      destination  received  delivered  unconfirmed  total
+      7targets            1          3            1      5
+      crm                 1          0            0      1
+      all                 2          3            1      6
+
+    waiting
+      7targets  1 due now · next due in 4 min (2026-11-22T05:34:59Z)
+      crm       1 due now
+                not configured: these leads wait for a `[destinations.crm]`
+      7targets  paused, goes on in 40 s (2026-11-22T05:31:39Z): 429 Too Many Requests
+
+    today's quotas
+      7targets  1,200 of 2,000 creates used, 800 left; begins anew in 18 h (2026-11-23T00:00:00Z)
+      enrich    0 of 5,000 credits used, 5,000 left; begins anew in 18 h (2026-11-23T00:00:00Z)
+
+    last runs
+         7  import  1 h ago, took 13.0 s, exit code 3: in 5, delivered 3, unconfirmed 1
+
+    ! 1 lead may or may not have arrived; leadsync results --state unconfirmed lists them, leadsync resolve settles them
+    ");
+}
+
+#[tokio::test]
+async fn the_json_object_has_the_fixed_fields() {
+    let value = to_json(&gather(&busy(), &known(), NOW).await.unwrap());
+    assert_eq!(value["states"]["delivered"], 3);
+    assert_eq!(value["states"]["exhausted"], 0, "every state is there");
+    let ours = &value["destinations"]["7targets"];
+    assert_eq!(ours["states"]["received"], 1, "leads that name no destination are the default one's");
+    assert_eq!(ours["due"], 1);
+    assert_eq!(ours["next_due_at"], "2026-11-22T05:34:59Z");
+    assert_eq!(ours["paused_until"], "2026-11-22T05:31:39Z");
+    assert_eq!(ours["paused_why"], "429 Too Many Requests");
+    assert_eq!(value["destinations"]["crm"]["paused_until"], Value::Null);
+    let run = &value["last_run"];
+    assert_eq!((&run["id"], &run["exit_code"], &run["delivered"]), (&json!(7), &json!(3), &json!(3)));
+    assert_eq!(run["started_at"], "2026-11-22T04:30:59Z");
+    assert_eq!(run["finished_at"], "2026-11-22T04:31:12Z");
+}
+
+#[tokio::test]
+async fn an_empty_database_says_how_to_begin() {
+    let view = gather(&FakeStore::default(), &Known::default(), NOW).await.unwrap();
+    insta::assert_snapshot!(plain(&render(&view)), @r"
+    sqlite://leadsync.db  2026-11-22T05:30:59Z
+
+      no leads yet; leadsync import FILE brings some in
+    ");
+    assert_eq!(to_json(&view)["last_run"], Value::Null);
+}
