@@ -25,12 +25,22 @@ pub fn exit_of(summary: &Summary, accept_rejects: bool) -> Exit {
     summary.halts.iter().fold(exit, |exit, halt| exit.and(halt.exit))
 }
 
-/// Tells it on standard error: as text or as log lines; with `-q` only if something is wrong, with `-qq` never.
+/// Tells it on standard error: as text or as log lines; with `-q` only if something is wrong, with `-qq` only what stopped
+/// it.
 pub fn tell(summary: &Summary, exit: Exit, console: Console) {
-    if console.quiet >= 2 || (console.quiet == 1 && exit == Exit::Done) {
+    if console.quiet >= 2 {
+        return log_halts(summary);
+    }
+    if console.quiet == 1 && exit == Exit::Done {
         return;
     }
     if console.json { log(summary, exit) } else { say(&render(summary, exit)) }
+}
+
+fn log_halts(summary: &Summary) {
+    for halt in &summary.halts {
+        tracing::error!(run = summary.run.0, account = halt.account, remedy = halt.remedy, "{}", halt.reason);
+    }
 }
 
 fn log(summary: &Summary, exit: Exit) {
@@ -38,9 +48,7 @@ fn log(summary: &Summary, exit: Exit) {
     for notice in &summary.notices {
         tracing::warn!(run = summary.run.0, "{notice}");
     }
-    for halt in &summary.halts {
-        tracing::error!(run = summary.run.0, account = halt.account, remedy = halt.remedy, "{}", halt.reason);
-    }
+    log_halts(summary);
     tracing::info!(
         run = summary.run.0,
         command = summary.command,

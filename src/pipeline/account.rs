@@ -153,7 +153,8 @@ impl Account {
     pub fn halt(&self, halt: Halt) {
         let mut books = self.books();
         if !books.halts.iter().any(|it| it.account == halt.account) {
-            tracing::error!("{}: {}", halt.account, halt.reason);
+            // The summary tells it, with the remedy.
+            tracing::debug!("{}: {}", halt.account, halt.reason);
             books.halts.push(halt);
         }
     }
