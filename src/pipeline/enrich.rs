@@ -175,10 +175,7 @@ impl LookUps {
     /// # Errors
     /// If the database can't be read or written.
     pub async fn look_up(&self, shared: &Shared, leads: &[Lead]) -> crate::store::Result<Vec<LookedUp>> {
-        let keys: Vec<Option<Fingerprint>> = leads
-            .iter()
-            .map(|lead| self.enricher.key(lead).map(|key| shared.fingerprints.fingerprint(self.enricher.kind(), &key)))
-            .collect();
+        let keys: Vec<Option<Fingerprint>> = leads.iter().map(|lead| self.key(shared, lead)).collect();
         let turn = self.turn(keys.iter().flatten()).await;
         let mut known = self.cached(shared, keys.iter().flatten()).await?;
         let mut missing: Vec<(Fingerprint, &Lead)> = Vec::new();
@@ -222,6 +219,23 @@ impl LookUps {
             }
             answered.await;
         }
+    }
+
+    /// What earlier look-ups tell of these leads, in order, without asking anyone.
+    ///
+    /// # Errors
+    /// If the database can't be read.
+    pub async fn known(&self, shared: &Shared, leads: &[Lead]) -> crate::store::Result<Vec<Option<LookUp>>> {
+        let keys: Vec<_> = leads.iter().map(|lead| self.key(shared, lead)).collect();
+        let wanted: Vec<_> = keys.iter().flatten().cloned().collect();
+        let fresh_after = shared.clock.now().minus(self.cache);
+        let cached = shared.patiently(|| shared.store.cached(&wanted, fresh_after)).await?;
+        let answers: HashMap<_, _> = cached.into_iter().map(|it| (it.key, it.answer)).collect();
+        Ok(keys.iter().map(|key| key.as_ref().and_then(|key| answers.get(key).cloned())).collect())
+    }
+
+    fn key(&self, shared: &Shared, lead: &Lead) -> Option<Fingerprint> {
+        self.enricher.key(lead).map(|key| shared.fingerprints.fingerprint(self.enricher.kind(), &key))
     }
 
     async fn cached<'a>(

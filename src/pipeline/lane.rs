@@ -109,6 +109,11 @@ impl Lane {
         *self.fit.get_or_init(|| check).await
     }
 
+    /// Whether it has been asked.
+    pub fn was_checked(&self) -> bool {
+        self.fit.initialized()
+    }
+
     /// A lead reached its end.
     pub fn progressed(&self) {
         self.progress_ms.store(self.shared.clock.now().ms(), Ordering::Relaxed);

@@ -17,6 +17,7 @@ use crate::lead::{Event, Lead, LeadState, LookUp, Prepared};
 use crate::store::{Fingerprint, Leased, Preparation, Step, StepOutcome};
 
 /// A lead that passed normalising.
+#[derive(Clone)]
 struct Candidate {
     lease: Leased,
     lead: Lead,
@@ -44,6 +45,8 @@ pub async fn prepare(lane: &Lane, leases: Vec<Leased>, place: Place) -> Vec<Leas
             (Vec::new(), Vec::new())
         }
     };
+    let (fresh, unusable) = split_off_known_unusable(lane, fresh).await;
+    settled.extend(unusable);
     let fresh = if fresh.is_empty() || (lane.is_fit().await && lane.shared.is_fit_to_prepare().await) {
         fresh
     } else {
@@ -143,6 +146,36 @@ async fn split_off_duplicates(
             Err(candidates.into_iter().map(|it| it.lease).collect())
         }
     }
+}
+
+/// Those that go no further by what is known already: nobody need be called for them. Asked only until the account was
+/// checked, since it is that call which is saved.
+async fn split_off_known_unusable(
+    lane: &Lane,
+    candidates: Vec<Candidate>,
+) -> (Vec<Candidate>, Vec<(Leased, Settlement)>) {
+    let mut settled = Vec::new();
+    if lane.was_checked() {
+        return (candidates, settled);
+    }
+    let leads: Vec<Lead> = candidates.iter().map(|it| it.lead.clone()).collect();
+    let answers = match &lane.shared.lookup {
+        None => vec![Some(LookUp::NotAsked); leads.len()],
+        // What can't be read now is asked for in earnest in a moment, and fails there.
+        Some(service) => service.known(&lane.shared, &leads).await.unwrap_or_else(|_| vec![None; leads.len()]),
+    };
+    let mut fresh = Vec::with_capacity(candidates.len());
+    for (candidate, answer) in candidates.into_iter().zip(answers) {
+        let verdict = answer.and_then(|answer| {
+            let (_, _, prepared, changed) = merged(lane, candidate.clone(), answer, None);
+            verdict_on(lane, &prepared, changed)
+        });
+        match verdict {
+            Some((event, reason)) => settled.push(ended(candidate.lease, event, reason)),
+            None => fresh.push(candidate),
+        }
+    }
+    (fresh, settled)
 }
 
 async fn look_up(lane: &Lane, candidates: Vec<Candidate>) -> Vec<(Candidate, LookedUp)> {
