@@ -8,7 +8,6 @@ mod after;
 mod flight;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use self::after::{After, after};
 use self::flight::{CUT, Flight, exchange};
@@ -18,6 +17,7 @@ use super::progress::Halt;
 use super::record::{Case, Judgement, Next};
 use crate::auth::Bearer;
 use crate::clock::Timestamp;
+use crate::config::SEND_MARGIN;
 use crate::connectors::channel::Exchange;
 use crate::connectors::classify::{classify, may_be_at_work};
 use crate::connectors::{Asked, UnknownPolicy, Verdict};
@@ -26,8 +26,6 @@ use crate::http::message::Request;
 use crate::lead::{Event, LeadState};
 use crate::store::{CallRecord, Leased, Pause, QuotaCharge, Step, StepOutcome};
 
-/// A request is written only if the lease outlasts its time-out by this much: room for the outcome to be recorded.
-const LEASE_MARGIN: Duration = Duration::from_secs(5);
 /// Delivers one lead, or looks for it, or puts it down: always ends with the lead out of hand.
 pub async fn deliver(lane: Arc<Lane>, lead: Leased) {
     let slot = tokio::select! {
@@ -192,7 +190,7 @@ async fn send(
     }
     // A slow commit, a long wait for the departure, a failed heartbeat: another worker may take the lead over while the
     // request is under way. Then it does not leave at all. Looked at last, right before it is written.
-    let needed = lane.limits.timeout + LEASE_MARGIN.min(lane.shared.leases.term() / 4);
+    let needed = lane.limits.timeout + SEND_MARGIN;
     let still = |now| lane.shared.leases.left(lead.id, lead.token, now) >= needed;
     match exchange(lane, permit, bearer.as_ref(), request, still).await {
         Flight::Landed(exchange) => (Sent::Exchange(exchange, bearer), charged),

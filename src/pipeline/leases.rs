@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Clock, Timestamp};
+use crate::config::HEARTBEATS_PER_LEASE;
 use crate::lead::LeadId;
 use crate::store::{LeaseToken, Leased, Store, StoreError};
 
@@ -73,13 +74,13 @@ impl Leases {
     async fn beat(&self, store: &dyn Store, clock: &dyn Clock) {
         let mut failing = false;
         loop {
-            tokio::time::sleep(self.term / 3).await;
+            tokio::time::sleep(self.term / HEARTBEATS_PER_LEASE).await;
             let held: Vec<_> = self.held().iter().map(|(lead, held)| (*lead, held.token)).collect();
             if held.is_empty() {
                 continue;
             }
             let (asked, until) = (Instant::now(), clock.now().plus(self.term));
-            let renewed = tokio::time::timeout(self.term / 3, store.renew(&held, until))
+            let renewed = tokio::time::timeout(self.term / HEARTBEATS_PER_LEASE, store.renew(&held, until))
                 .await
                 .unwrap_or_else(|_| Err(StoreError::Unavailable { what: "it does not answer".to_owned() }));
             match renewed {
@@ -156,5 +157,23 @@ mod tests {
         leases.add(&lease, Instant::now());
         clock.set(lease.expires);
         assert_eq!(leases.left(lease.id, lease.token, clock.now()), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_shortest_lease_that_the_configuration_takes_lets_requests_leave_until_it_is_renewed() {
+        let of = |lease: &str| {
+            let text = format!(
+                "[run]\nlease = \"{lease}\"\n[destinations.crm]\nkind = \"seven_targets\"\ntimeout = \"30s\"\n"
+            );
+            crate::config::parse("leadsync.toml", &text, crate::config::Environment::default())
+        };
+        assert!(of("47s").is_err());
+        let term = of("48s").unwrap().run.lease;
+        let (leases, now) = (Leases::new(term), Timestamp::from_ms(1_000_000));
+        let lease = lease(now.plus(term));
+        leases.add(&lease, Instant::now());
+        tokio::time::advance(term / HEARTBEATS_PER_LEASE).await;
+        let left = leases.left(lease.id, lease.token, now.plus(term / HEARTBEATS_PER_LEASE));
+        assert!(left >= Duration::from_secs(30) + crate::config::SEND_MARGIN, "{left:?}");
     }
 }

@@ -17,6 +17,7 @@ use super::shared::Shared;
 use super::site::Site;
 use super::writer::Writer;
 use crate::clock::{AdjustedClock, Timestamp};
+use crate::config::HEARTBEATS_PER_LEASE;
 use crate::exit::Exit;
 use crate::http::retry::Backoff;
 use crate::store::{Result, RunCounts, RunId, Store, Waiting};
@@ -70,7 +71,12 @@ pub async fn run(
     helpers.spawn(Arc::clone(&leases).heartbeat(Arc::clone(&site.store), Arc::clone(&site.clock), over.clone()));
     helpers.spawn(grace(stop.clone(), cut.clone(), over.clone(), site.settings.run.grace));
     if let Some(clock) = &site.database_clock {
-        helpers.spawn(keep_time(Arc::clone(&site.store), Arc::clone(clock), lease / 3, over.clone()));
+        helpers.spawn(keep_time(
+            Arc::clone(&site.store),
+            Arc::clone(clock),
+            lease / HEARTBEATS_PER_LEASE,
+            over.clone(),
+        ));
     }
     if let Some(limit) = options.max_duration {
         helpers.spawn(stop_after(limit, stop.clone(), over.clone()));

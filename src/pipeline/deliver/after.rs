@@ -13,6 +13,7 @@ use crate::store::{Leased, Pause};
 
 /// How long nobody knocks after a request that could not be sent at all.
 const BREATH: Duration = Duration::from_secs(1);
+
 /// What follows from a judgement.
 pub(super) enum After {
     /// Written down, and out of hand.
