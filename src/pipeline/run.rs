@@ -12,6 +12,7 @@ use super::account::Account;
 use super::enrich::LookUps;
 use super::lane::Lane;
 use super::leases::Leases;
+use super::pauses;
 use super::progress::{Halt, Progress, Summary};
 use super::shared::Shared;
 use super::site::Site;
@@ -102,7 +103,13 @@ pub async fn run(
         cut,
     });
     let lanes = lanes(site, &shared, &waiting);
+    let mut watch = JoinSet::new();
+    watch.spawn(pauses::keep_those_of_look_ups(Arc::clone(&shared)));
     work(&shared, lanes).await;
+    watch.shutdown().await;
+    if let Some(lookup) = &shared.lookup {
+        lookup.channel.limiter().leave().await;
+    }
     drop(shared);
     // The last clone of the writer is gone: it ends when everything handed over is durable.
     let _ = writing.await;
