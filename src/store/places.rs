@@ -65,6 +65,7 @@ pub(crate) struct Book {
     /// [`PlacesAsk::again`] of those who share it, in milliseconds.
     again_ms: i64,
     /// When each place that nobody holds is free, ascending.
+    #[serde(with = "steps")]
     free: Vec<Timestamp>,
     workers: Vec<Worker>,
 }
@@ -75,6 +76,7 @@ struct Worker {
     turn: i64,
     /// Places in its hands, `granted` included.
     held: u32,
+    #[serde(with = "steps")]
     granted: Vec<Timestamp>,
     /// What it was told with them: [`PlacesShare::lapsed`].
     lapsed: bool,
@@ -147,7 +149,8 @@ impl Book {
         let granted = fair.saturating_sub(near).min(ask.wanted).min(there);
         let wished_for = rivals.iter().any(|rival| rival.wanted > 0);
         let spare = if wished_for { near.saturating_sub(fair) } else { 0 };
-        let granted: Vec<Timestamp> = self.free.drain(..granted as usize).collect();
+        let rivals = rivals.len();
+        let granted = self.hand_out(granted as usize, there as usize, rivals, now.plus(ask.horizon / 2));
         if kept > 0 || !granted.is_empty() || ask.wanted > 0 {
             self.workers.push(Worker {
                 holder: ask.holder,
@@ -163,6 +166,22 @@ impl Book {
             });
         }
         PlacesShare { places: granted, spare, lapsed: before.is_none(), now, pause: None }
+    }
+
+    /// Hands out `wanted` of the first `there` places: those that are free by `soon` as they come, and of the others every
+    /// so many-th, since a run of them would be free all at once for one worker and then none for a while.
+    fn hand_out(&mut self, wanted: usize, there: usize, rivals: usize, soon: Timestamp) -> Vec<Timestamp> {
+        let urgent = self.free[..there].partition_point(|free| *free <= soon);
+        let first = wanted.min(urgent);
+        let others = (wanted - first).min((there - urgent).div_ceil(rivals + 1));
+        let mut granted: Vec<Timestamp> = self.free[..first].to_vec();
+        let chosen: Vec<usize> = (0..others).map(|n| urgent + n * (there - urgent) / others).collect();
+        granted.extend(chosen.iter().map(|at| self.free[*at]));
+        for at in chosen.into_iter().rev() {
+            self.free.remove(at);
+        }
+        self.free.drain(..first);
+        granted
     }
 
     /// Takes back what is in the hands of workers whose turn has lapsed.
@@ -200,6 +219,27 @@ impl Book {
                 self.free.drain(..((all - ask.count) as usize).min(self.free.len()));
             }
         }
+    }
+}
+
+/// Moments as the first and the steps from one to the next: a third of the text.
+mod steps {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::clock::Timestamp;
+
+    pub(super) fn serialize<S: Serializer>(moments: &[Timestamp], to: S) -> Result<S::Ok, S::Error> {
+        let mut last = 0;
+        to.collect_seq(moments.iter().map(|at| at.ms().wrapping_sub(std::mem::replace(&mut last, at.ms()))))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Timestamp>, D::Error> {
+        let mut last = 0_i64;
+        let add = |step: i64| {
+            last = last.wrapping_add(step);
+            Timestamp::from_ms(last)
+        };
+        Ok(Vec::<i64>::deserialize(from)?.into_iter().map(add).collect())
     }
 }
 

@@ -17,7 +17,7 @@ use crate::clock::Timestamp;
 /// How often places are exchanged while there is work.
 pub(super) const INTERVAL: Duration = Duration::from_millis(200);
 /// The same for a worker that waits and has none.
-const HUNGRY: Duration = Duration::from_millis(50);
+const HUNGRY: Duration = Duration::from_millis(80);
 /// How far ahead places are taken: some intervals, so that one that is late costs nothing.
 const HORIZON: Duration = Duration::from_millis(800);
 /// How long places in hand are good unless they are asked for again, and so how long a dead worker's are missed.
@@ -25,7 +25,7 @@ const TERM: Duration = Duration::from_secs(5);
 /// A place is promised so long before it is free: between permit and departure lie a database commit and a token.
 pub(super) const AHEAD: Duration = Duration::from_millis(100);
 /// A limit of more calls than this is shared in batches, so that what is kept of it stays small.
-const PLACES: u32 = 256;
+const PLACES: u32 = 1024;
 
 /// Where the places of an account's limit are shared out.
 #[async_trait]
@@ -129,8 +129,9 @@ impl Fleet {
         let mut hand = limits.hand();
         let used = limits.departed() - talk.departed;
         talk.departed = limits.departed();
-        // As many as lately, and those who stand in line.
-        let soon = (used as f64 * HORIZON.as_secs_f64() / since.as_secs_f64()).ceil() as usize;
+        // As many as lately, and those who stand in line; where there is a line, lately was not enough.
+        let lately = (used as f64 * HORIZON.as_secs_f64() / since.as_secs_f64()).ceil() as usize;
+        let soon = if waiting > 0 { 2 * lately } else { lately };
         let wish = if leaving { 0 } else { waiting + outstanding + soon };
         let near = now + HORIZON;
         let spare = (talk.spare * self.batch) as usize;
@@ -144,7 +145,9 @@ impl Fleet {
         }
         let in_hand = hand.free_by(near, now);
         drop(hand);
-        let when_free = |batch: &[Instant]| batch.iter().max().map(|last| talk.offset.as_ref().map(|it| it.far(self.micros(*last))));
+        let when_free = |batch: &[Instant]| {
+            batch.iter().max().map(|last| talk.offset.as_ref().map(|it| it.far(self.micros(*last))))
+        };
         let back = back.chunks(self.batch as usize).filter_map(when_free).flatten().collect();
         talk.turn += 1;
         Some(Offer {

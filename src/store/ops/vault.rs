@@ -9,7 +9,8 @@ use crate::clock::Timestamp;
 use crate::store::error::failed;
 use crate::store::rows::{LookUpRow, PauseRow, RefreshRow, TokenRow};
 use crate::store::{
-    CachedLookUp, CallId, CallRecord, Fingerprint, Pause, PlacesAsk, PlacesShare, RefreshTurn, Result, StoredToken, Vault, bulk, refresh,
+    CachedLookUp, CallId, CallRecord, Fingerprint, Pause, PlacesAsk, PlacesShare, RefreshTurn, Result, StoredToken,
+    Vault, bulk, refresh,
 };
 
 #[derive(Serialize)]

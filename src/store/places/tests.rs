@@ -157,6 +157,8 @@ proptest! {
             prop_assert_eq!(book.free.len() as u32 + held(&book), 10);
             let ours = book.workers.iter().find(|worker| worker.holder == holder).map_or(0, |worker| worker.held);
             prop_assert_eq!(ours, *hand);
+            let text = serde_json::to_string(&book).unwrap();
+            prop_assert_eq!(&Book::read(Some(&text), &ask(9, 1, 0), now), &book);
         }
     }
 }

@@ -157,14 +157,16 @@ async fn a_fleet_keeps_the_limit_uses_95_percent_of_it_and_shares_it_evenly() {
         // The limit opens place by place, so that its first window is no measure.
         tokio::time::sleep(rate.per + Duration::from_secs(2)).await;
         let from = Instant::now();
-        tokio::time::sleep(rate.per * 20).await;
+        // Long enough that one call more or less is no matter, short enough for a test.
+        let calls = if rate.count > 100 { 5_000 } else { 1_000 };
+        tokio::time::sleep((rate.per * 100).min(rate.per * calls / rate.count)).await;
         let used = judge(rate, &arrived, from);
         assert!(used >= 0.95, "{workers} workers at {rate}: {:.1} % used", used * 100.0);
         let sent: Vec<_> = fleet.iter().map(Worker::sent).collect();
         let (least, most) = (*sent.iter().min().unwrap(), *sent.iter().max().unwrap());
         assert!(most <= 2 * least, "{workers} workers at {rate}: {sent:?}");
         let asked = desk.exchanges.load(Ordering::Relaxed) as f64 / from.elapsed().as_secs_f64();
-        assert!(asked <= 30.0 * f64::from(workers), "{workers} workers at {rate} ask {asked:.0} times a second");
+        assert!(asked <= 15.0 * f64::from(workers), "{workers} workers at {rate} ask {asked:.0} times a second");
         for worker in fleet {
             worker.end().await;
         }
@@ -199,8 +201,8 @@ async fn a_dead_workers_part_comes_back() {
     // Its turn lapses after five seconds, its last calls count for one more.
     tokio::time::sleep(Duration::from_secs(7)).await;
     let (before, from) = (first.sent(), Instant::now());
-    tokio::time::sleep(Duration::from_secs(10)).await;
-    assert!(first.sent() - before >= 95, "{} of 100", first.sent() - before);
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    assert!(first.sent() - before >= 190, "{} of 200", first.sent() - before);
     assert!(judge(rate, &arrived, from) >= 0.95);
 }
 
