@@ -11,6 +11,9 @@ mod bench;
 mod accounts;
 #[path = "journeys/commands.rs"]
 mod commands;
+#[cfg(debug_assertions)]
+#[path = "journeys/crashes.rs"]
+mod crashes;
 #[path = "journeys/faults.rs"]
 mod faults;
 #[path = "journeys/imports.rs"]

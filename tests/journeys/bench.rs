@@ -36,6 +36,11 @@ pub async fn on_both<F: Future<Output = ()> + Send + 'static>(journey: impl Fn(K
     assert!(failed.is_empty(), "failed on {failed:?}");
 }
 
+/// Many rounds instead of a quick one.
+pub fn is_long() -> bool {
+    std::env::var_os("LEADSYNC_TEST_LONG").is_some()
+}
+
 /// For databases that keep no key file. Hidden like every other secret.
 const KEY: &str = "5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed";
 
@@ -198,6 +203,18 @@ impl Bench {
         self.watch(self.command(args), args)
     }
 
+    /// Starts the program to die at a point of [`leadsync::crash`], or to freeze there.
+    pub fn start_armed(&self, point: &str, args: &[&str]) -> Process {
+        self.start_with(&[("LEADSYNC_CRASH", point)], args)
+    }
+
+    /// Starts the program with these variables in its environment.
+    pub fn start_with(&self, variables: &[(&str, &str)], args: &[&str]) -> Process {
+        let mut command = self.command(args);
+        command.envs(variables.iter().copied());
+        self.watch(command, args)
+    }
+
     fn watch(&self, mut command: Command, args: &[&str]) -> Process {
         let mut child = command.spawn().unwrap();
         let (mut out, mut err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
@@ -342,6 +359,18 @@ impl Bench {
         assert_eq!(told, there);
     }
 
+    /// The same, with the database read by another program: for where many do so.
+    #[track_caller]
+    pub fn agrees_by_sql(&self) {
+        let told = self.database.sql("SELECT email, remote_id FROM leads WHERE state = 'delivered'");
+        let mut told: Vec<String> = told.lines().map(str::to_owned).collect();
+        let mut there: Vec<String> =
+            self.leads().into_iter().map(|lead| format!("{}|{}", lead.email, lead.id)).collect();
+        told.sort();
+        there.sort();
+        assert_eq!(told, there);
+    }
+
     /// One number that SQL answers.
     pub fn number(&self, sql: &str) -> i64 {
         self.database.sql(sql).parse().unwrap()
@@ -374,8 +403,13 @@ impl Process {
     }
 
     /// Waits for its end. Fails if it told anything that is nobody's business.
-    pub async fn ended(mut self) -> Said {
-        let Ok(status) = tokio::time::timeout(PATIENCE, self.child.wait()).await else {
+    pub async fn ended(self) -> Said {
+        self.ended_within(PATIENCE).await
+    }
+
+    /// The same for one that may take longer.
+    pub async fn ended_within(mut self, patience: Duration) -> Said {
+        let Ok(status) = tokio::time::timeout(patience, self.child.wait()).await else {
             self.child.kill().await.unwrap();
             let (out, err) = self.words.await.unwrap();
             panic!("`leadsync {}` does not end\nout:\n{out}\nerr:\n{err}", self.args);

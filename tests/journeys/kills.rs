@@ -6,15 +6,10 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use rustix::process::Signal;
 
-use crate::bench::{Bench, csv, until};
+use crate::bench::{Bench, csv, is_long, until};
 use crate::support::database::Kind;
 
 journeys![killed_again_and_again_every_lead_is_there_once, killed_while_importing_the_file_can_be_imported_again];
-
-/// Many rounds instead of a quick one.
-fn is_long() -> bool {
-    std::env::var_os("LEADSYNC_TEST_LONG").is_some()
-}
 
 /// Gets the tokens. Who is killed while asking for one keeps others from asking for half a minute: that is for long
 /// rounds.

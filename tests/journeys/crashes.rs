@@ -1,0 +1,242 @@
+//! Killed at every place where what the database knows and what the other side has can part: each point of
+//! [`leadsync::crash`], on both databases. Afterwards the same command is run again, and the ledger of the other side must
+//! agree with the database: nothing lost, nothing twice.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::bench::{Bench, csv, email, is_long};
+use crate::support::database::Kind;
+
+/// Leads of each case. More than one, so that some are in flight while another is being written down.
+const LEADS: usize = 5;
+/// Cases at once.
+const AT_ONCE: usize = 12;
+/// Longest that a dead worker's turn to refresh a token is respected, and some more.
+const TURNS: Duration = Duration::from_secs(50);
+
+/// What becomes of leads of which nobody knows whether they arrived.
+const POLICIES: [&str; 3] = ["update", "hold", "retry"];
+
+/// One death.
+#[derive(Clone, Debug)]
+struct Case {
+    kind: Kind,
+    /// The point, and which passing of it.
+    point: String,
+    policy: &'static str,
+}
+
+/// A job that passes the point.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Job {
+    /// A file into an empty database, with look-ups under a budget.
+    Import,
+    /// The same, so slow that leases are renewed.
+    SlowImport,
+    /// The same, and the destination asks for a pause.
+    Paused,
+    /// The same, and the reply to one create is lost.
+    LostReply,
+    /// The same, and the first token request fails.
+    NoToken,
+    /// A person puts a rejected lead back.
+    Retry,
+}
+
+fn job(point: &str) -> Job {
+    match point.split('.').next().unwrap() {
+        "renew" => Job::SlowImport,
+        "pause" => Job::Paused,
+        "find" => Job::LostReply,
+        "abandon_refresh" => Job::NoToken,
+        "operate" => Job::Retry,
+        _ => Job::Import,
+    }
+}
+
+/// Which passings of a point matter: by default the first.
+fn passings(point: &str) -> &'static [u32] {
+    match point {
+        // The claims, the intents, the outcomes.
+        "commit.before-commit" | "commit.after-commit" => &[1, 2, 3],
+        // The first is written in the middle of a token request; that place has points of its own.
+        "log_calls.before-commit" | "log_calls.after-commit" => &[2],
+        // Two tokens and a look-up come before the first create.
+        "body.before-write" => &[4],
+        _ => &[1],
+    }
+}
+
+/// Whether the turn to refresh a token is taken and not given back: others wait until it lapses.
+fn holds_a_turn(point: &str) -> bool {
+    let points = [
+        "begin_refresh.after-commit",
+        "token.before-request",
+        "token.after-reply",
+        "replace_token.before-commit",
+        "abandon_refresh.before-commit",
+    ];
+    points.contains(&point)
+}
+
+/// Whether leads may be `sending` at that point, so that the policy for unknown outcomes matters.
+fn leaves_unknown(point: &str) -> bool {
+    let points = ["commit.after-commit@2", "commit.before-commit@3", "commit.after-commit@3", "body.before-write@4"];
+    points.contains(&point) || point.starts_with("create.")
+}
+
+fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for kind in [Kind::Sqlite, Kind::Postgres] {
+        for point in leadsync::crash::points() {
+            for passing in passings(&point) {
+                let point = if *passing == 1 { point.clone() } else { format!("{point}@{passing}") };
+                for policy in POLICIES {
+                    // Only what looks leads up passes there.
+                    let possible = job(&point) != Job::LostReply || policy == "update";
+                    if possible && (policy == "update" || leaves_unknown(&point) || is_long()) {
+                        cases.push(Case { kind, point: point.clone(), policy });
+                    }
+                }
+            }
+        }
+    }
+    // Those that take longest first.
+    cases.sort_by_key(|case| !holds_a_turn(&case.point));
+    cases
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_at_any_point_every_lead_ends_where_it_should() {
+    let busy = Arc::new(Semaphore::new(AT_ONCE));
+    let mut tasks = JoinSet::new();
+    for case in cases() {
+        let busy = Arc::clone(&busy);
+        let name = case.clone();
+        tasks.spawn(async move { (name, tokio::spawn(dies_and_recovers(case, busy)).await) });
+    }
+    let mut failed = Vec::new();
+    while let Some(ended) = tasks.join_next().await {
+        let (case, result) = ended.unwrap();
+        if result.is_err() {
+            failed.push(case);
+        }
+    }
+    assert!(failed.is_empty(), "failed (each says above why): {failed:#?}");
+}
+
+async fn dies_and_recovers(case: Case, busy: Arc<Semaphore>) {
+    let mut turn = Some(busy.acquire().await.unwrap());
+    let bench = bench(&case).await;
+    let job = job(&case.point);
+    let said = bench.start_armed(&case.point, &arguments(job, &bench).await).ended().await;
+    assert_eq!(said.code, 137, "{case:?} was not reached:\n{}\n{}", said.out, said.err);
+
+    let loaded = bench.database.try_sql("SELECT count(*) FROM leads").map_or(0, |n| n.parse::<usize>().unwrap());
+    assert!([0, LEADS].contains(&loaded), "a file is loaded in one go: {loaded}");
+    let in_flight = if loaded > 0 { emails(&bench, "sending") } else { BTreeSet::new() };
+    if holds_a_turn(&case.point) {
+        // It waits, and needs no processor for that.
+        turn = None;
+    }
+    if job == Job::Retry {
+        bench.leadsync(&["retry", "--state", "rejected"]).await.ends(0);
+    }
+    let mut code = 4;
+    for args in [if loaded == 0 { &["import", "leads.csv"][..] } else { &["run"] }, &["run"], &["run"], &["run"]] {
+        code = bench.start(args).ended_within(TURNS + Duration::from_secs(60)).await.code;
+        if code != 4 {
+            break;
+        }
+    }
+    let all: BTreeSet<String> = (1..=LEADS).map(email).collect();
+    match case.policy {
+        "hold" => {
+            assert_eq!(code, if in_flight.is_empty() { 0 } else { 3 }, "{case:?}");
+            assert_eq!(emails(&bench, "unconfirmed"), in_flight, "{case:?}: exactly what was in flight");
+            let without = bench.number("SELECT count(*) FROM leads WHERE state = 'unconfirmed' AND reason IS NULL");
+            assert_eq!(without, 0, "{case:?}: each says why");
+            resolve(&bench, &in_flight).await;
+            bench.run().await.ends(0);
+            bench.has_exactly(1..=LEADS);
+        }
+        "retry" => {
+            assert_eq!(code, 0, "{case:?}");
+            let leads = bench.sandbox.ledger().leads();
+            assert_eq!(leads.iter().map(|lead| lead.email.clone()).collect::<BTreeSet<_>>(), all, "{case:?}");
+            for lead in leads {
+                let repeats = u64::from(in_flight.contains(&lead.email));
+                assert_eq!(lead.creates, 1, "{case:?}: {}", lead.email);
+                assert!(lead.repeated_creates <= repeats, "{case:?}: {} was repeated without need", lead.email);
+            }
+        }
+        _ => {
+            assert_eq!(code, 0, "{case:?}");
+            bench.has_exactly(1..=LEADS);
+        }
+    }
+    assert_eq!(emails(&bench, "delivered"), all, "{case:?}");
+    assert_eq!(bench.number("SELECT count(*) FROM leads"), LEADS as i64, "{case:?}");
+    if case.policy != "retry" {
+        bench.agrees_by_sql();
+    }
+    bench.nothing_is_leased();
+    // What was asked for is not asked for again unless its answer was lost.
+    let tokens = if job == Job::NoToken { 4 } else { 2 };
+    assert!(bench.asked("token") <= tokens && bench.asked("session") <= 2, "{case:?}: {:?}", bench.sandbox.totals());
+    let asked = if case.point == "remember.after-commit" { 1 } else { 2 };
+    assert!(bench.asked("find") <= asked, "{case:?}: people were paid for again");
+    drop(turn);
+}
+
+async fn bench(case: &Case) -> Bench {
+    let job = job(&case.point);
+    let bench = Bench::with(case.kind, |options| {
+        options.live_data.found = 1.0;
+        options.latency = Duration::from_millis(if job == Job::SlowImport { 600 } else { 10 });
+    })
+    .await;
+    bench.look_up();
+    bench.set("enrich.daily_credits", 1_000);
+    bench.set("destinations.7targets.unknown", case.policy);
+    match job {
+        Job::Import | Job::Retry => {}
+        Job::SlowImport => bench.set("destinations.7targets.concurrency", 1),
+        Job::Paused => bench.faults(&format!("create:429={}#1", email(1))),
+        Job::LostReply => bench.faults(&format!("create:reset-after={}#1", email(1))),
+        Job::NoToken => bench.faults("token:500=#1"),
+    }
+    bench.file("leads.csv", csv(1..=LEADS));
+    bench
+}
+
+/// What is to die, after what has to come before it.
+async fn arguments(job: Job, bench: &Bench) -> Vec<&'static str> {
+    if job == Job::Retry {
+        bench.faults(&format!("create:422={}#1", email(1)));
+        bench.leadsync(&["import", "leads.csv"]).await.ends(3);
+        bench.faults("");
+        return vec!["retry", "--state", "rejected"];
+    }
+    vec!["import", "leads.csv"]
+}
+
+fn emails(bench: &Bench, state: &str) -> BTreeSet<String> {
+    let found = bench.database.sql(&format!("SELECT email FROM leads WHERE state = '{state}'"));
+    found.lines().map(str::to_owned).collect()
+}
+
+/// A person looks each of them up at the destination.
+async fn resolve(bench: &Bench, emails: &BTreeSet<String>) {
+    for email in emails {
+        let id = bench.number(&format!("SELECT id FROM leads WHERE email = '{email}'")).to_string();
+        let there = bench.sandbox.ledger().lead(email);
+        let answer = there.map_or("--absent".to_owned(), |lead| format!("--delivered={}", lead.id));
+        bench.leadsync(&["resolve", &id, &answer]).await.ends(0);
+    }
+}
