@@ -74,8 +74,23 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp::from_ms(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+        Timestamp::from_ms(i64::try_from(since.as_millis()).unwrap_or(i64::MAX).saturating_add(wrong_by_ms()))
     }
+}
+
+/// Tests can have a process whose clock is wrong: `LEADSYNC_CLOCK_WRONG_BY=-600` is ten minutes behind. In debug builds
+/// only.
+#[cfg(debug_assertions)]
+fn wrong_by_ms() -> i64 {
+    static SECONDS: std::sync::LazyLock<i64> = std::sync::LazyLock::new(|| {
+        std::env::var("LEADSYNC_CLOCK_WRONG_BY").ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(0)
+    });
+    *SECONDS * 1_000
+}
+
+#[cfg(not(debug_assertions))]
+const fn wrong_by_ms() -> i64 {
+    0
 }
 
 /// How long this machine has been up, the time it slept included: the monotonic clock of Linux ([`std::time::Instant`]) leaves that

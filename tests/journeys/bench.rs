@@ -397,6 +397,13 @@ impl Process {
         let _ = kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), signal);
     }
 
+    /// Whether it is frozen (SIGSTOP).
+    pub fn is_frozen(&self) -> bool {
+        let Some(pid) = self.child.id() else { return false };
+        let said = std::process::Command::new("ps").args(["-o", "stat=", "-p", &pid.to_string()]).output().unwrap();
+        said.stdout.trim_ascii_start().first() == Some(&b'T')
+    }
+
     /// Whether it has ended.
     pub fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
