@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use leadsync::sandbox::{FaultPlan, LedgerLead, Running, Sandbox, SandboxOptions};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use serde_json::Value;
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, Command};
@@ -400,8 +400,10 @@ impl Process {
     /// Whether it is frozen (SIGSTOP).
     pub fn is_frozen(&self) -> bool {
         let Some(pid) = self.child.id() else { return false };
-        let said = std::process::Command::new("ps").args(["-o", "stat=", "-p", &pid.to_string()]).output().unwrap();
-        said.stdout.trim_ascii_start().first() == Some(&b'T')
+        let pid = Pid::from_raw(pid.try_into().unwrap()).unwrap();
+        // Only a look: the runtime waits for the same process.
+        let look = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        waitid(WaitId::Pid(pid), look).unwrap().is_some()
     }
 
     /// Whether it has ended.
@@ -410,13 +412,8 @@ impl Process {
     }
 
     /// Waits for its end. Fails if it told anything that is nobody's business.
-    pub async fn ended(self) -> Said {
-        self.ended_within(PATIENCE).await
-    }
-
-    /// The same for one that may take longer.
-    pub async fn ended_within(mut self, patience: Duration) -> Said {
-        let Ok(status) = tokio::time::timeout(patience, self.child.wait()).await else {
+    pub async fn ended(mut self) -> Said {
+        let Ok(status) = tokio::time::timeout(PATIENCE, self.child.wait()).await else {
             self.child.kill().await.unwrap();
             let (out, err) = self.words.await.unwrap();
             panic!("`leadsync {}` does not end\nout:\n{out}\nerr:\n{err}", self.args);
