@@ -18,7 +18,7 @@
 //! store                      sees lead, and its own settings in config
 //! config, sandbox            see http::message
 //! http                       sees clock and mask
-//! lead, clock, exit, mask, secret, telemetry   see nothing of ours but the clock
+//! lead, clock, crash, exit, mask, secret, telemetry   see nothing of ours but the clock
 //! ```
 
 #![allow(
@@ -31,6 +31,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod connectors;
+pub mod crash;
 pub mod exit;
 pub mod http;
 pub mod lead;

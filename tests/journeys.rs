@@ -9,8 +9,14 @@ mod bench;
 
 #[path = "journeys/accounts.rs"]
 mod accounts;
+#[cfg(debug_assertions)]
+#[path = "journeys/clocks.rs"]
+mod clocks;
 #[path = "journeys/commands.rs"]
 mod commands;
+#[cfg(debug_assertions)]
+#[path = "journeys/crashes.rs"]
+mod crashes;
 #[path = "journeys/faults.rs"]
 mod faults;
 #[path = "journeys/imports.rs"]
@@ -25,5 +31,8 @@ mod lookups;
 mod queue;
 #[path = "journeys/signals.rs"]
 mod signals;
+#[cfg(debug_assertions)]
+#[path = "journeys/suspended.rs"]
+mod suspended;
 #[path = "journeys/workers.rs"]
 mod workers;

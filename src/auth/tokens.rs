@@ -19,6 +19,7 @@ use tokio::time::{Instant, sleep};
 use super::seal::{Keyring, SealError};
 use super::{Account, Auth, AuthError, Bearer, Grant, IssuedToken};
 use crate::clock::{Clock, Timestamp};
+use crate::crash::{self, At};
 use crate::http::message::{Reply, SendError};
 use crate::http::retry::Backoff;
 use crate::http::send::HttpClient;
@@ -270,7 +271,9 @@ impl Shared {
     async fn renew(&self, account: &Account, grant: &Grant, generation: i64) -> Result<Option<Token>, AuthError> {
         let asked_at = self.clock.now();
         let began = Instant::now();
+        crash::point("token", At::BeforeRequest);
         let result = self.http.send(&grant.request(), TIMEOUT).await;
+        crash::point("token", At::AfterReply);
         let took = began.elapsed();
         let issued = match &result {
             Ok(reply) => grant.read(reply, asked_at),

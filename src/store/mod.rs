@@ -9,6 +9,7 @@
 //! ([`StoreError::is_unavailable`]).
 
 mod bulk;
+mod durable;
 mod error;
 mod open;
 mod places;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use leadsync::sandbox::{FaultPlan, LedgerLead, Running, Sandbox, SandboxOptions};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use serde_json::Value;
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, Command};
@@ -34,6 +34,11 @@ pub async fn on_both<F: Future<Output = ()> + Send + 'static>(journey: impl Fn(K
     let failed = join_all(kinds.map(|kind| tokio::spawn(journey(kind)))).await.into_iter().zip(kinds);
     let failed: Vec<Kind> = failed.filter(|(result, _)| result.is_err()).map(|(_, kind)| kind).collect();
     assert!(failed.is_empty(), "failed on {failed:?}");
+}
+
+/// Many rounds instead of a quick one.
+pub fn is_long() -> bool {
+    std::env::var_os("LEADSYNC_TEST_LONG").is_some()
 }
 
 /// For databases that keep no key file. Hidden like every other secret.
@@ -198,6 +203,18 @@ impl Bench {
         self.watch(self.command(args), args)
     }
 
+    /// Starts the program to die at a point of [`leadsync::crash`], or to freeze there.
+    pub fn start_armed(&self, point: &str, args: &[&str]) -> Process {
+        self.start_with(&[("LEADSYNC_CRASH", point)], args)
+    }
+
+    /// Starts the program with these variables in its environment.
+    pub fn start_with(&self, variables: &[(&str, &str)], args: &[&str]) -> Process {
+        let mut command = self.command(args);
+        command.envs(variables.iter().copied());
+        self.watch(command, args)
+    }
+
     fn watch(&self, mut command: Command, args: &[&str]) -> Process {
         let mut child = command.spawn().unwrap();
         let (mut out, mut err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
@@ -342,6 +359,18 @@ impl Bench {
         assert_eq!(told, there);
     }
 
+    /// The same, with the database read by another program: for where many do so.
+    #[track_caller]
+    pub fn agrees_by_sql(&self) {
+        let told = self.database.sql("SELECT email, remote_id FROM leads WHERE state = 'delivered'");
+        let mut told: Vec<String> = told.lines().map(str::to_owned).collect();
+        let mut there: Vec<String> =
+            self.leads().into_iter().map(|lead| format!("{}|{}", lead.email, lead.id)).collect();
+        told.sort();
+        there.sort();
+        assert_eq!(told, there);
+    }
+
     /// One number that SQL answers.
     pub fn number(&self, sql: &str) -> i64 {
         self.database.sql(sql).parse().unwrap()
@@ -366,6 +395,15 @@ impl Process {
     pub fn signal(&self, signal: Signal) {
         let Some(pid) = self.child.id() else { return };
         let _ = kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), signal);
+    }
+
+    /// Whether it is frozen (SIGSTOP).
+    pub fn is_frozen(&self) -> bool {
+        let Some(pid) = self.child.id() else { return false };
+        let pid = Pid::from_raw(pid.try_into().unwrap()).unwrap();
+        // Only a look: the runtime waits for the same process.
+        let look = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        waitid(WaitId::Pid(pid), look).unwrap().is_some()
     }
 
     /// Whether it has ended.

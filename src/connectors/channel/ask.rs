@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Channel, Exchange};
 use crate::auth::AuthError;
+use crate::crash::{self, At};
 use crate::http::message::{Reply, Request, SendError};
 use crate::store::CallRecord;
 
@@ -69,7 +70,9 @@ impl Channel {
                 () = stop.cancelled() => return Err(AskError::Stopped),
                 bearer = self.bearer() => bearer?,
             };
+            crash::point(what, At::BeforeRequest);
             let exchange = self.send(permit, bearer.as_ref(), request).await;
+            crash::point(what, At::AfterReply);
             self.tell_breaker(&exchange);
             let next = match self.next(&exchange, refreshed) {
                 Next::Wait(least) => match waits.next() {

@@ -6,6 +6,7 @@ use sqlx::{query, query_as, query_scalar};
 use super::{Db, Handle, Tx, sql};
 use crate::clock::Timestamp;
 use crate::lead::LeadId;
+use crate::store::durable;
 use crate::store::error::failed;
 use crate::store::rows::{CallRow, CountRow, RecordRow, RunRow, Text};
 use crate::store::{CallRecord, LeadFilter, LeadRecord, Ledger, Result, RunId, RunRecord, StateCount, bulk};
@@ -72,7 +73,7 @@ impl Ledger for Handle {
             .fetch_one(&mut *tx)
             .await
             .map_err(&err)?;
-        tx.commit().await.map_err(&err)?;
+        durable::commit(tx, "begin_run").await?;
         Ok(RunId(id))
     }
 
@@ -86,7 +87,7 @@ impl Ledger for Handle {
             .execute(&mut *tx)
             .await
             .map_err(&err)?;
-        tx.commit().await.map_err(&err)
+        durable::commit(tx, "finish_run").await
     }
 
     async fn run(&self, run: RunId) -> Result<Option<RunRecord>> {

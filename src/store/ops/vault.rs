@@ -6,6 +6,7 @@ use sqlx::{query, query_as, query_scalar};
 
 use super::{Db, Handle, commit, places, sql};
 use crate::clock::Timestamp;
+use crate::store::durable;
 use crate::store::error::failed;
 use crate::store::rows::{LookUpRow, PauseRow, RefreshRow, TokenRow};
 use crate::store::{
@@ -74,7 +75,7 @@ impl Vault for Handle {
                 .await
                 .map_err(&err)?;
         }
-        tx.commit().await.map_err(&err)?;
+        durable::commit(tx, "begin_refresh").await?;
         Ok(turn)
     }
 
@@ -103,7 +104,7 @@ impl Vault for Handle {
             .execute(&mut *tx)
             .await
             .map_err(&err)?;
-        tx.commit().await.map_err(&err)?;
+        durable::commit(tx, "replace_token").await?;
         Ok(done.rows_affected() > 0)
     }
 
@@ -116,7 +117,7 @@ impl Vault for Handle {
             .execute(&mut *tx)
             .await
             .map_err(&err)?;
-        tx.commit().await.map_err(&err)
+        durable::commit(tx, "abandon_refresh").await
     }
 
     async fn mark_needs_login(&self, account: &str, generation: i64, why: &str) -> Result<()> {
@@ -155,7 +156,7 @@ impl Vault for Handle {
             .fetch_one(&mut *tx)
             .await
             .map_err(&err)?;
-        tx.commit().await.map_err(&err)?;
+        durable::commit(tx, "keep_sealed_key").await?;
         Ok(kept)
     }
 
@@ -183,7 +184,7 @@ impl Vault for Handle {
         let got = wanted.min(room).max(-used);
         let entry = bulk::json(&[QuotaEntry { account, utc_day, used: used.saturating_add(got) }]);
         query::<Db>(sql::QUOTA_SET).bind(entry).execute(&mut *tx).await.map_err(&err)?;
-        tx.commit().await.map_err(&err)?;
+        durable::commit(tx, "take_quota").await?;
         Ok(got)
     }
 
@@ -224,7 +225,7 @@ impl Vault for Handle {
         let mut tx = self.begin("remember").await?;
         query::<Db>(sql::REMEMBER).bind(entries).execute(&mut *tx).await.map_err(&err)?;
         commit::log_calls(&mut tx, calls).await.map_err(&err)?;
-        tx.commit().await.map_err(&err)
+        durable::commit(tx, "remember").await
     }
 
     async fn log_calls(&self, calls: &[CallRecord]) -> Result<()> {
@@ -234,7 +235,7 @@ impl Vault for Handle {
         let err = failed("log_calls");
         let mut tx = self.begin("log_calls").await?;
         commit::log_calls(&mut tx, calls).await.map_err(&err)?;
-        tx.commit().await.map_err(&err)
+        durable::commit(tx, "log_calls").await
     }
 
     async fn pause(&self, pause: &Pause) -> Result<()> {
@@ -251,7 +252,7 @@ impl Vault for Handle {
                 .await
                 .map_err(&err)?;
         }
-        tx.commit().await.map_err(&err)
+        durable::commit(tx, "pause").await
     }
 
     async fn share_places(&self, ask: &PlacesAsk, now: Timestamp) -> Result<PlacesShare> {

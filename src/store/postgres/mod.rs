@@ -23,8 +23,8 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgPool};
 
 use super::error::failed;
-use super::schema;
 use super::{BUSY_TIMEOUT, Result, SchemaStatus, Store, StoreError};
+use super::{durable, schema};
 use crate::clock::Timestamp;
 
 /// The driver.
@@ -167,7 +167,7 @@ impl Store for Handle {
             sqlx::raw_sql(create).execute(&mut *tx).await.map_err(&err)?;
         }
         let status = version::migrate(&mut tx, &migrator()).await?;
-        tx.commit().await.map_err(&err)?;
+        durable::commit(tx, "migrate").await?;
         Ok(status)
     }
 

@@ -25,8 +25,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions, Connection, SqlitePool};
 
 use super::error::{failed, sqlite_code};
-use super::schema;
 use super::{BUSY_TIMEOUT, Result, SchemaStatus, Store, StoreError};
+use super::{durable, schema};
 use crate::clock::Timestamp;
 
 /// The driver.
@@ -121,11 +121,10 @@ fn migrator() -> Migrator {
 #[async_trait]
 impl Store for Handle {
     async fn migrate(&self) -> Result<SchemaStatus> {
-        let err = failed("migrate");
         // The write lock makes two processes take turns; all pending migrations are one transaction.
         let mut tx = self.begin("migrate").await?;
         let status = version::migrate(&mut tx, &migrator()).await?;
-        tx.commit().await.map_err(&err)?;
+        durable::commit(tx, "migrate").await?;
         Ok(status)
     }
 
