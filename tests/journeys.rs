@@ -11,6 +11,8 @@ mod bench;
 mod accounts;
 #[path = "journeys/commands.rs"]
 mod commands;
+#[path = "journeys/exclusive.rs"]
+mod exclusive;
 #[path = "journeys/faults.rs"]
 mod faults;
 #[path = "journeys/imports.rs"]

@@ -176,8 +176,17 @@ pub trait Vault: Send + Sync {
 /// Runs, and what operators read.
 #[async_trait]
 pub trait Ledger: Send + Sync {
-    /// A new run.
+    /// A new run that sends nothing and so needs no turn: it only loads rows.
     async fn begin_run(&self, command: &str, now: Timestamp) -> Result<RunId>;
+
+    /// A new run that sends, at work until `until` or its end; refused if another one is at work and either is exclusive.
+    /// Of several that ask at once, each is answered after the one before. Repeated after a connection that broke, it may
+    /// meet its own earlier try, for as long as that counts as being at work.
+    async fn begin_turn(&self, command: &str, turn: Turn, until: Timestamp, now: Timestamp) -> Result<TurnAnswer>;
+
+    /// The run's heartbeat: it is at work until `until`. If it had been silent for so long that another run, which may not
+    /// be beside it, has begun meanwhile and is at work, nothing is changed and that run is the answer: ours must stop.
+    async fn renew_turn(&self, run: RunId, until: Timestamp, now: Timestamp) -> Result<Option<RunRecord>>;
 
     /// Its end.
     async fn finish_run(&self, run: RunId, exit_code: i32, now: Timestamp) -> Result<()>;

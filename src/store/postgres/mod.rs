@@ -46,6 +46,9 @@ const IDLE_TIMEOUT_MS: u32 = 60_000;
 /// The advisory lock under which migrations run: `leadsync` in ASCII.
 const MIGRATION_LOCK: i64 = 0x6c65_6164_7379_6e63;
 
+/// The advisory lock under which runs begin and renew their turns: `leadturn` in ASCII.
+const TURN_LOCK: i64 = 0x6c65_6164_7475_726e;
+
 /// An open Postgres database.
 pub(super) struct Handle {
     pool: PgPool,
@@ -83,6 +86,17 @@ impl Handle {
     async fn begin_picking(&self, doing: &'static str) -> Result<Tx> {
         let advice = "; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off";
         self.begin_as("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", advice, doing).await
+    }
+
+    /// For turns, which are given one after the other.
+    async fn begin_turns(&self, doing: &'static str) -> Result<Tx> {
+        let mut tx = self.begin(doing).await?;
+        sqlx::query("SELECT pg_advisory_xact_lock($1)")
+            .bind(TURN_LOCK)
+            .execute(&mut *tx)
+            .await
+            .map_err(failed(doing))?;
+        Ok(tx)
     }
 
     /// One snapshot for all that is read.

@@ -81,6 +81,11 @@ impl Handle {
         self.begin(doing).await
     }
 
+    /// For turns, which are given one after the other: so is every write.
+    async fn begin_turns(&self, doing: &'static str) -> Result<Tx> {
+        self.begin(doing).await
+    }
+
     async fn begin_read(&self, doing: &'static str) -> Result<Tx> {
         self.readers.begin().await.map_err(failed(doing))
     }
