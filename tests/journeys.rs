@@ -19,6 +19,10 @@ mod faults;
 mod imports;
 #[path = "journeys/kills.rs"]
 mod kills;
+// What these do to a process, and ask of the system about it, is Linux's.
+#[cfg(target_os = "linux")]
+#[path = "journeys/leaving.rs"]
+mod leaving;
 #[path = "journeys/limits.rs"]
 mod limits;
 #[path = "journeys/lookups.rs"]
@@ -27,5 +31,8 @@ mod lookups;
 mod queue;
 #[path = "journeys/signals.rs"]
 mod signals;
+#[cfg(target_os = "linux")]
+#[path = "journeys/storage.rs"]
+mod storage;
 #[path = "journeys/workers.rs"]
 mod workers;

@@ -41,6 +41,13 @@ pub enum StoreError {
         /// In words, without user names and passwords.
         what: String,
     },
+    /// It is there and can't keep anything: no room, or a file system that failed or became read-only. Worth repeating:
+    /// somebody may be making room at this moment.
+    #[error("the database can't be written to: {what}")]
+    Unwritable {
+        /// In words, with what to do.
+        what: &'static str,
+    },
     /// Its schema was made by a newer leadsync.
     #[error("the database's schema is version {found}, this leadsync knows only up to {known}; use a newer leadsync")]
     SchemaNewer { found: i64, known: i64 },
@@ -55,7 +62,7 @@ pub enum StoreError {
     /// The address can't be used.
     #[error("database.url: {what}")]
     BadUrl { what: String },
-    /// Anything else: a bug, a full disk, a damaged file.
+    /// Anything else: a bug, a damaged file.
     #[error("the database refused {doing}")]
     Failed {
         /// What was being done: "commit", "lease".
@@ -72,7 +79,7 @@ pub enum StoreError {
 impl StoreError {
     /// Whether waiting and repeating may help.
     pub fn is_unavailable(&self) -> bool {
-        matches!(self, Self::Unavailable { .. })
+        matches!(self, Self::Unavailable { .. } | Self::Unwritable { .. })
     }
 }
 

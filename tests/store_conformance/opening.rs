@@ -219,3 +219,17 @@ async fn a_connection_that_the_server_cuts_is_replaced() {
     store.close().await;
     admin.sql_alone(&format!("DROP DATABASE {name}"));
 }
+
+#[tokio::test]
+async fn a_transaction_that_sqlite_undid_by_itself_spoils_nothing_after_it() {
+    let bench = Bench::new(Kind::Sqlite).await;
+    // As a full disk does: the whole transaction is rolled back, not only the statement.
+    bench.database.sql("CREATE TRIGGER undo BEFORE INSERT ON leads BEGIN SELECT RAISE(ROLLBACK, 'undone'); END");
+    for _ in 0..2 {
+        let said = bench.enqueue(bench.run, &[new_lead("a@example.com")], NOW).await.unwrap_err();
+        assert!(matches!(said, StoreError::Failed { doing: "enqueue", .. }), "{said}");
+    }
+    bench.database.sql("DROP TRIGGER undo");
+    bench.enqueue(bench.run, &[new_lead("a@example.com")], NOW).await.unwrap();
+    assert_eq!(bench.database.sql("SELECT count(*) FROM leads"), "1", "committed, and seen by others");
+}
