@@ -27,6 +27,8 @@ mod leaving;
 mod limits;
 #[path = "journeys/lookups.rs"]
 mod lookups;
+#[path = "journeys/pooler.rs"]
+mod pooler;
 #[path = "journeys/queue.rs"]
 mod queue;
 #[path = "journeys/signals.rs"]

@@ -20,6 +20,7 @@ mod schema;
 mod sql;
 #[allow(clippy::duplicate_mod, reason = "as above")]
 mod sqlite;
+mod statement;
 mod types;
 
 use std::time::Duration;

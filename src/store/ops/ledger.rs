@@ -1,7 +1,7 @@
 //! Runs, and what operators read. Compiled once for each database, inside its module.
 
+use crate::store::statement::{query, query_as, query_scalar};
 use async_trait::async_trait;
-use sqlx::{query, query_as, query_scalar};
 
 use super::{Db, Handle, Tx, sql};
 use crate::clock::Timestamp;
