@@ -49,10 +49,12 @@ mod armed {
     const VARIABLE: &str = "LEADSYNC_CRASH";
 
     /// Transactions that write, by the names that errors give them.
-    const TRANSACTIONS: [&str; 16] = [
+    const TRANSACTIONS: [&str; 19] = [
         "migrate",
         "keep_sealed_key",
         "begin_run",
+        "begin_turn",
+        "renew_turn",
         "enqueue",
         "lease",
         "renew",
@@ -62,6 +64,7 @@ mod armed {
         "replace_token",
         "abandon_refresh",
         "take_quota",
+        "share_places",
         "remember",
         "log_calls",
         "pause",

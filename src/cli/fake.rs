@@ -190,6 +190,12 @@ impl Ledger for FakeStore {
     async fn begin_run(&self, _: &str, _: Timestamp) -> Result<RunId> {
         unreachable!("{UNUSED}")
     }
+    async fn begin_turn(&self, _: &str, _: Turn, _: Timestamp, _: Timestamp) -> Result<TurnAnswer> {
+        unreachable!("{UNUSED}")
+    }
+    async fn renew_turn(&self, _: RunId, _: Timestamp, _: Timestamp) -> Result<Option<RunRecord>> {
+        unreachable!("{UNUSED}")
+    }
     async fn finish_run(&self, _: RunId, _: i32, _: Timestamp) -> Result<()> {
         unreachable!("{UNUSED}")
     }

@@ -22,6 +22,7 @@ mod schema;
 mod sql;
 #[allow(clippy::duplicate_mod, reason = "as above")]
 mod sqlite;
+mod statement;
 mod types;
 
 use std::time::Duration;
@@ -46,6 +47,13 @@ pub enum StoreError {
         /// In words, without user names and passwords.
         what: String,
     },
+    /// It is there and can't keep anything: no room, or a file system that failed or became read-only. Worth repeating:
+    /// somebody may be making room at this moment.
+    #[error("the database can't be written to: {what}")]
+    Unwritable {
+        /// In words, with what to do.
+        what: &'static str,
+    },
     /// Its schema was made by a newer leadsync.
     #[error("the database's schema is version {found}, this leadsync knows only up to {known}; use a newer leadsync")]
     SchemaNewer { found: i64, known: i64 },
@@ -60,7 +68,7 @@ pub enum StoreError {
     /// The address can't be used.
     #[error("database.url: {what}")]
     BadUrl { what: String },
-    /// Anything else: a bug, a full disk, a damaged file.
+    /// Anything else: a bug, a damaged file.
     #[error("the database refused {doing}")]
     Failed {
         /// What was being done: "commit", "lease".
@@ -77,7 +85,7 @@ pub enum StoreError {
 impl StoreError {
     /// Whether waiting and repeating may help.
     pub fn is_unavailable(&self) -> bool {
-        matches!(self, Self::Unavailable { .. })
+        matches!(self, Self::Unavailable { .. } | Self::Unwritable { .. })
     }
 }
 
@@ -187,8 +195,17 @@ pub trait Vault: Send + Sync {
 /// Runs, and what operators read.
 #[async_trait]
 pub trait Ledger: Send + Sync {
-    /// A new run.
+    /// A new run that sends nothing and so needs no turn: it only loads rows.
     async fn begin_run(&self, command: &str, now: Timestamp) -> Result<RunId>;
+
+    /// A new run that sends, at work until `until` or its end; refused if another one is at work and either is exclusive.
+    /// Of several that ask at once, each is answered after the one before. Repeated after a connection that broke, it may
+    /// meet its own earlier try, for as long as that counts as being at work.
+    async fn begin_turn(&self, command: &str, turn: Turn, until: Timestamp, now: Timestamp) -> Result<TurnAnswer>;
+
+    /// The run's heartbeat: it is at work until `until`. If it had been silent for so long that another run, which may not
+    /// be beside it, has begun meanwhile and is at work, nothing is changed and that run is the answer: ours must stop.
+    async fn renew_turn(&self, run: RunId, until: Timestamp, now: Timestamp) -> Result<Option<RunRecord>>;
 
     /// Its end.
     async fn finish_run(&self, run: RunId, exit_code: i32, now: Timestamp) -> Result<()>;

@@ -166,6 +166,12 @@ impl Ledger for Flaky {
     async fn begin_run(&self, command: &str, now: Timestamp) -> Result<RunId> {
         self.around(false, self.inner.begin_run(command, now)).await
     }
+    async fn begin_turn(&self, command: &str, turn: Turn, until: Timestamp, now: Timestamp) -> Result<TurnAnswer> {
+        self.around(false, self.inner.begin_turn(command, turn, until, now)).await
+    }
+    async fn renew_turn(&self, run: RunId, until: Timestamp, now: Timestamp) -> Result<Option<RunRecord>> {
+        self.around(true, self.inner.renew_turn(run, until, now)).await
+    }
     async fn finish_run(&self, run: RunId, exit_code: i32, now: Timestamp) -> Result<()> {
         self.around(false, self.inner.finish_run(run, exit_code, now)).await
     }

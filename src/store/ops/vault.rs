@@ -1,8 +1,8 @@
 //! What accounts share. Compiled once for each database, inside its module.
 
+use crate::store::statement::{query, query_as, query_scalar};
 use async_trait::async_trait;
 use serde::Serialize;
-use sqlx::{query, query_as, query_scalar};
 
 use super::{Db, Handle, commit, places, sql};
 use crate::clock::Timestamp;
