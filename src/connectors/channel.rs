@@ -145,6 +145,11 @@ impl Channel {
         self.tokens.expired(&self.account, bearer.generation).await
     }
 
+    /// To be awaited before the process ends: see [`Tokens::finish`].
+    pub async fn finish(&self) {
+        self.tokens.finish().await;
+    }
+
     /// Writes the request: departs through the limiter, sends, and says what came back and how long it took. Never
     /// repeats. `permit` is used up; the departure may wait for its window: see [`Channel::send_if`].
     pub async fn send(&self, permit: Permit, bearer: Option<&Bearer>, request: &Request) -> Exchange {
