@@ -89,7 +89,7 @@ pub struct Leased {
     pub origin: Option<Origin>,
     /// There as soon as the lead has been `ready`; missing then only if a foreign hand wrote the state or damaged this.
     pub prepared: Option<Prepared>,
-    /// Create requests that failed.
+    /// Create requests that failed, and look-ups that failed for it alone.
     pub attempts: u32,
     /// Times it was put off without failing: 429, quota, breaker, budget.
     pub deferrals: u32,
