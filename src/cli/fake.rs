@@ -147,10 +147,10 @@ impl Vault for FakeStore {
     async fn replace_token(&self, _: &str, _: i64, _: &StoredToken) -> Result<bool> {
         unreachable!("{UNUSED}")
     }
-    async fn abandon_refresh(&self, _: &str, _: i64) -> Result<()> {
+    async fn abandon_refresh(&self, _: &str, _: i64, _: Timestamp) -> Result<()> {
         unreachable!("{UNUSED}")
     }
-    async fn mark_needs_login(&self, _: &str, _: i64, _: &str) -> Result<()> {
+    async fn mark_needs_login(&self, _: &str, _: i64, _: i64, _: &str) -> Result<bool> {
         unreachable!("{UNUSED}")
     }
     async fn sealed_key(&self, _: &str) -> Result<Option<Vec<u8>>> {

@@ -132,11 +132,13 @@ pub trait Vault: Send + Sync {
     /// The account's current token.
     async fn token(&self, account: &str) -> Result<Option<StoredToken>>;
 
-    /// Every account's token, for `auth status`.
+    /// Every account's token, for `auth status`; of generation 0 where a grant was dead before it gave a token.
     async fn tokens(&self) -> Result<Vec<(String, StoredToken)>>;
 
     /// Asks for the turn to refresh the token of `generation` (0: there is none yet), until `until`. `holder` is random for
-    /// each attempt; asking again as the same holder (after a broken connection) gives the same turn again.
+    /// each request to the token service; asking again as the same holder (after a broken connection, or to hold the turn
+    /// for longer) gives the same turn again, with the new `until`. A turn that lapses without having been ended counts
+    /// as lost ([`RefreshTurn::Yours`]) until the generation changes.
     async fn begin_refresh(
         &self,
         account: &str,
@@ -150,11 +152,13 @@ pub trait Vault: Send + Sync {
     /// refresh. False: another worker was first; nothing was changed.
     async fn replace_token(&self, account: &str, generation: i64, token: &StoredToken) -> Result<bool>;
 
-    /// Ends a refresh that failed without effect, so that the next worker need not wait for the lease to lapse.
-    async fn abandon_refresh(&self, account: &str, holder: i64) -> Result<()>;
+    /// Ends a refresh that was answered with a failure, or not sent: it does not count as lost, and the next worker need
+    /// not wait for the turn to lapse. Nobody gets a turn before `not_before`.
+    async fn abandon_refresh(&self, account: &str, holder: i64, not_before: Timestamp) -> Result<()>;
 
-    /// Marks the grant as dead if the generation is still current; only a person can log in again.
-    async fn mark_needs_login(&self, account: &str, generation: i64, why: &str) -> Result<()>;
+    /// Marks the grant as dead and ends the refresh, if `generation` is still current and the turn is still `holder`'s.
+    /// False: it is not; another worker knows better. A later token lifts the mark.
+    async fn mark_needs_login(&self, account: &str, generation: i64, holder: i64, why: &str) -> Result<bool>;
 
     /// A sealed key by name.
     async fn sealed_key(&self, name: &str) -> Result<Option<Vec<u8>>>;

@@ -123,11 +123,11 @@ impl Vault for Flaky {
     async fn replace_token(&self, account: &str, generation: i64, token: &StoredToken) -> Result<bool> {
         self.around(true, self.inner.replace_token(account, generation, token)).await
     }
-    async fn abandon_refresh(&self, account: &str, holder: i64) -> Result<()> {
-        self.around(false, self.inner.abandon_refresh(account, holder)).await
+    async fn abandon_refresh(&self, account: &str, holder: i64, not_before: Timestamp) -> Result<()> {
+        self.around(false, self.inner.abandon_refresh(account, holder, not_before)).await
     }
-    async fn mark_needs_login(&self, account: &str, generation: i64, why: &str) -> Result<()> {
-        self.around(false, self.inner.mark_needs_login(account, generation, why)).await
+    async fn mark_needs_login(&self, account: &str, generation: i64, holder: i64, why: &str) -> Result<bool> {
+        self.around(false, self.inner.mark_needs_login(account, generation, holder, why)).await
     }
     async fn sealed_key(&self, name: &str) -> Result<Option<Vec<u8>>> {
         self.around(false, self.inner.sealed_key(name)).await

@@ -1,5 +1,6 @@
 use http::{HeaderMap, HeaderName};
 
+use super::rotating::Spelling;
 use super::*;
 use crate::exit::Exit;
 
@@ -34,7 +35,7 @@ fn life(headers: &[(&'static str, &str)], body: &str) -> Duration {
 
 #[test]
 fn client_credentials_are_a_basic_header_and_a_form() {
-    let request = cognito().request();
+    let request = cognito().request(None);
     assert_eq!(request.method, Method::POST);
     assert_eq!(request.headers[AUTHORIZATION], "Basic Y2xpZW50OnNlL2NyZXQ=");
     assert!(request.headers[AUTHORIZATION].is_sensitive());
@@ -45,7 +46,7 @@ fn client_credentials_are_a_basic_header_and_a_form() {
 #[test]
 fn a_live_data_service_account_logs_in_with_json() {
     let login = SessionLogin::ServiceAccount { client_id: "sa_1".into(), client_secret: Secret::new("s") };
-    let request = session(login).request();
+    let request = session(login).request(None);
     assert_eq!(request.headers[CONTENT_TYPE], "application/json");
     let body: Value = serde_json::from_slice(&request.body).unwrap();
     assert_eq!(body, json!({"grantType": "clientCredentials", "clientId": "sa_1", "clientSecret": "s"}));
@@ -54,7 +55,7 @@ fn a_live_data_service_account_logs_in_with_json() {
 #[test]
 fn a_live_data_user_logs_in_with_a_form() {
     let login = SessionLogin::Password { username: "ann@example.com".into(), password: Secret::new("p&w d") };
-    let request = session(login).request();
+    let request = session(login).request(None);
     assert_eq!(&request.body[..], b"username=ann%40example.com&password=p%26w+d");
 }
 
@@ -150,7 +151,57 @@ fn an_overloaded_token_service_is_unavailable_and_not_a_wrong_password() {
 #[test]
 fn debug_output_shows_no_secret_and_nobody() {
     let login = SessionLogin::Password { username: "u".into(), password: Secret::new("topsecret") };
-    let shown = format!("{:?} {:?} {:?}", cognito(), session(login), cognito().request());
+    let shown = format!("{:?} {:?} {:?}", cognito(), session(login), cognito().request(None));
     let once = "Grant(https://login.example.com/oauth2/token) Grant(https://id.example.com/session)";
     assert_eq!(shown, format!("{once} POST https://login.example.com/oauth2/token"));
+}
+
+fn rotating(spelling: Spelling) -> Grant {
+    Grant::Rotating(RotatingGrant {
+        token_url: "https://api.example.com/oauth/token".parse().unwrap(),
+        client_id: "app".into(),
+        client_secret: Secret::new("top&secret"),
+        seed: Secret::new("first\n"),
+        spelling,
+        user_type: Some("Location".into()),
+        api_version: Some(HeaderValue::from_static("v3")),
+    })
+}
+
+#[test]
+fn a_refresh_token_is_exchanged_in_a_form_as_the_api_spells_it() {
+    let request = rotating(Spelling::Snake).request(None);
+    assert_eq!(request.headers["version"], "v3");
+    let expected =
+        b"grant_type=refresh_token&refresh_token=first&client_id=app&client_secret=top%26secret&user_type=Location";
+    assert_eq!(&request.body[..], expected);
+    let request = rotating(Spelling::Camel).request(Some(&Secret::new("second")));
+    let expected =
+        b"grantType=refresh_token&refreshToken=second&clientId=app&clientSecret=top%26secret&userType=Location";
+    assert_eq!(&request.body[..], expected);
+    assert_eq!(format!("{:?}", rotating(Spelling::Camel)), "Grant(https://api.example.com/oauth/token)");
+}
+
+#[test]
+fn the_next_refresh_token_is_read_in_either_spelling() {
+    let read = |body: &str| rotating(Spelling::Camel).read(&reply(200, &[], body), ASKED_AT).unwrap().refresh;
+    assert_eq!(read(r#"{"accessToken": "a", "refreshToken": "r"}"#), Some(Secret::new("r")));
+    assert_eq!(read(r#"{"access_token": "a", "refresh_token": "r"}"#), Some(Secret::new("r")));
+    assert_eq!(read(r#"{"access_token": "a", "refresh_token": ""}"#), None);
+}
+
+#[test]
+fn a_spent_refresh_token_is_told_from_a_wrong_client() {
+    let dead = |status, body: &str| {
+        let error = rotating(Spelling::Camel).read(&reply(status, &[], body), ASKED_AT).unwrap_err();
+        matches!(error, AuthError::NeedsLogin { .. })
+    };
+    assert!(dead(400, r#"{"error": "invalid_grant", "error_description": "expired"}"#));
+    assert!(dead(400, r#"{"statusCode": 400, "message": "Invalid grant: refresh token is invalid"}"#));
+    assert!(!dead(401, r#"{"error": "invalid_client"}"#));
+    assert!(!dead(400, r#"{"statusCode": 400, "message": "Location is not active"}"#));
+    assert!(!dead(503, r#"{"error": "invalid_grant"}"#));
+    // Where no refresh token is used, the same word is about the credentials.
+    let error = cognito().read(&reply(400, &[], r#"{"error": "invalid_grant"}"#), ASKED_AT).unwrap_err();
+    assert!(matches!(error, AuthError::Refused { .. }));
 }
