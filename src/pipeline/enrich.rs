@@ -22,6 +22,7 @@ use super::shared::Shared;
 use crate::clock::Timestamp;
 use crate::config::{JobChanged, Prefer, WhenUnavailable};
 use crate::connectors::channel::{AskError, Channel};
+use crate::connectors::discretion::of_leads;
 use crate::connectors::{Enricher, LookUpVerdict};
 use crate::exit::Exit;
 use crate::http::message::SendError;
@@ -291,11 +292,15 @@ impl LookUps {
             let request = self.enricher.lookup(&leads);
             let asked = shared.cut.run_until_cancelled(self.channel.ask("lookup", &request, &self.stop)).await;
             // Cut off by the end of the grace time: what it cost is not known.
-            let Some((result, calls)) = asked else { break };
+            let Some((result, mut calls)) = asked else { break };
+            if result.is_err() || calls.len() > 1 || calls.iter().any(|call| call.status != Some(200)) {
+                let hidden = of_leads(&leads);
+                calls.iter_mut().for_each(|call| call.verdict = hidden.hide(&call.verdict));
+            }
             calls.iter().for_each(|call| shared.account.called(call));
             let last_call = calls.last().map(|call| call.id);
             let verdict = match &result {
-                Ok(reply) => self.enricher.read(leads.len(), reply),
+                Ok(reply) => self.enricher.read(leads.len(), reply).discreet(&leads),
                 Err(error) => {
                     // A question whose answer was lost may have been answered, and paid for.
                     let lost = match error {
