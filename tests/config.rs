@@ -678,6 +678,13 @@ fn a_configuration_of_great_size_is_told_what_is_wrong_and_how_much_of_it() {
         (filled(&|_| "=\n".to_owned()), "not valid TOML"),
         (format!("[run]\nlease = \"{}\"", filled(&|_| "9".to_owned())), "run.lease"),
         (format!("[run]\nlease = \"{}\"", filled(&|_| "${X:-".to_owned())), "run.lease"),
+        (
+            format!(
+                "{DESTINATION}[destinations.7targets.fields]\nx = \"{{{{ {}1 }}}}\"",
+                filled(&|_| "not ".to_owned())
+            ),
+            "at most 2000 bytes",
+        ),
         (format!("[csv.columns]\nemail = [{}]", filled(&|_| "1,".to_owned())), "csv.columns.email"),
     ] {
         let beginning: String = text.chars().take(20).collect();
