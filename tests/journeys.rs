@@ -13,6 +13,8 @@ mod accounts;
 mod commands;
 #[path = "journeys/faults.rs"]
 mod faults;
+#[path = "journeys/hostile.rs"]
+mod hostile;
 #[path = "journeys/imports.rs"]
 mod imports;
 #[path = "journeys/kills.rs"]

@@ -140,6 +140,13 @@ impl Bench {
         table.insert(name.to_owned(), value.into());
     }
 
+    /// A text of the configuration.
+    pub fn get(&self, key: &str) -> String {
+        let config = toml::Value::Table(self.config.lock().unwrap().clone());
+        let value = key.split('.').fold(&config, |table, name| &table[name]);
+        value.as_str().unwrap().to_owned()
+    }
+
     /// Switches look-ups on.
     pub fn look_up(&self) {
         self.set("enrich.kind", "live_data");
@@ -198,6 +205,20 @@ impl Bench {
         self.watch(self.command(args), args)
     }
 
+    /// Starts the program with these variables in its environment.
+    pub fn start_with(&self, variables: &[(&str, &str)], args: &[&str]) -> Process {
+        let mut command = self.command(args);
+        command.envs(variables.iter().copied());
+        self.watch(command, args)
+    }
+
+    /// Starts the program with this as its standard input.
+    pub fn start_fed(&self, args: &[&str], input: impl Into<Stdio>) -> Process {
+        let mut command = self.command(args);
+        command.stdin(input);
+        self.watch(command, args)
+    }
+
     fn watch(&self, mut command: Command, args: &[&str]) -> Process {
         let mut child = command.spawn().unwrap();
         let (mut out, mut err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
@@ -219,9 +240,7 @@ impl Bench {
     /// The same, with this on its standard input.
     pub async fn leadsync_fed(&self, args: &[&str], input: &str) -> Said {
         let file = std::fs::File::open(self.file("stdin", input)).unwrap();
-        let mut command = self.command(args);
-        command.stdin(file);
-        self.watch(command, args).ended().await
+        self.start_fed(args, file).ended().await
     }
 
     /// `import`, from a file with this content.
@@ -362,6 +381,11 @@ pub struct Process {
 }
 
 impl Process {
+    /// Its number.
+    pub fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id().unwrap().try_into().unwrap()).unwrap()
+    }
+
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) {
         let Some(pid) = self.child.id() else { return };
