@@ -21,6 +21,8 @@ mod crashes;
 mod exclusive;
 #[path = "journeys/faults.rs"]
 mod faults;
+#[path = "journeys/hostile.rs"]
+mod hostile;
 #[path = "journeys/imports.rs"]
 mod imports;
 #[path = "journeys/kills.rs"]

@@ -350,7 +350,7 @@ pub const KEYS: &[Key] = &[
             "destinations.NAME.fields.FIELD",
             Kind::Template,
             "\"{{ person.title }} at {{ person.company }}\"",
-            "a body field such as `additionalInformationLine`, as a template over `lead.*` and `person.*`",
+            "a body field such as `additionalInformationLine`, as a template over `lead.*` and `person.*`, of at most 2000 bytes",
         ),
     ),
     key(

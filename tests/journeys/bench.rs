@@ -145,6 +145,13 @@ impl Bench {
         table.insert(name.to_owned(), value.into());
     }
 
+    /// A text of the configuration.
+    pub fn get(&self, key: &str) -> String {
+        let config = toml::Value::Table(self.config.lock().unwrap().clone());
+        let value = key.split('.').fold(&config, |table, name| &table[name]);
+        value.as_str().unwrap().to_owned()
+    }
+
     /// Switches look-ups on.
     pub fn look_up(&self) {
         self.set("enrich.kind", "live_data");
@@ -215,6 +222,13 @@ impl Bench {
         self.watch(command, args)
     }
 
+    /// Starts the program with this as its standard input.
+    pub fn start_fed(&self, args: &[&str], input: impl Into<Stdio>) -> Process {
+        let mut command = self.command(args);
+        command.stdin(input);
+        self.watch(command, args)
+    }
+
     fn watch(&self, mut command: Command, args: &[&str]) -> Process {
         let mut child = command.spawn().unwrap();
         let (mut out, mut err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
@@ -239,13 +253,6 @@ impl Bench {
         });
         let secrets = self.secrets();
         Process { child, words, so_far, secrets, args: args.join(" ") }
-    }
-
-    /// Starts the program with this as its standard input.
-    pub fn start_fed(&self, args: &[&str], input: impl Into<Stdio>) -> Process {
-        let mut command = self.command(args);
-        command.stdin(input);
-        self.watch(command, args)
     }
 
     /// The same through a shell, which may change what the program inherits: in `script`, `"$@"` is the program.
@@ -428,6 +435,11 @@ pub struct Process {
 }
 
 impl Process {
+    /// Its number.
+    pub fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id().unwrap().try_into().unwrap()).unwrap()
+    }
+
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) {
         let Some(pid) = self.child.id() else { return };
@@ -441,11 +453,6 @@ impl Process {
         // Only a look: the runtime waits for the same process.
         let look = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         waitid(WaitId::Pid(pid), look).unwrap().is_some()
-    }
-
-    /// Its number.
-    pub fn pid(&self) -> Pid {
-        Pid::from_raw(self.child.id().unwrap().try_into().unwrap()).unwrap()
     }
 
     /// Whether it has said this on standard error by now.

@@ -1,4 +1,5 @@
 use http::{HeaderMap, HeaderName};
+use proptest::prelude::*;
 
 use super::rotating::Spelling;
 use super::*;
@@ -204,4 +205,58 @@ fn a_spent_refresh_token_is_told_from_a_wrong_client() {
     // Where no refresh token is used, the same word is about the credentials.
     let error = cognito().read(&reply(400, &[], r#"{"error": "invalid_grant"}"#), ASKED_AT).unwrap_err();
     assert!(matches!(error, AuthError::Refused { .. }));
+}
+
+/// Values that a token service might give for anything.
+fn odd_value() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        any::<bool>().prop_map(Value::from),
+        Just(Value::Null),
+        Just(json!({"error": ["x"]})),
+        "\\PC{0,30}".prop_map(Value::from),
+        "-?[0-9]{1,25}".prop_map(Value::from),
+        "[+-]?[0-9]{4,6}-[01][0-9]-[0-3][0-9][T ][0-2][0-9]:[0-6][0-9]:[0-6][0-9](\\.[0-9]{1,12})?(Z|[+-][0-9]{2}:[0-9]{2})?"
+            .prop_map(Value::from),
+        Just(json!("9999-12-31T23:59:59.999999999Z")),
+        Just(json!("-009999-01-01T00:00:00Z")),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn any_answer_of_a_token_service_is_a_token_of_a_sane_age_or_an_error_without_its_words(
+        fields in prop::collection::btree_map(
+            prop::sample::select(vec!["accessToken", "access_token", "expiresAt", "expires_at", "expiresIn", "expires_in", "error", "error_description"]),
+            odd_value(),
+            0..6,
+        ),
+        bytes in prop::collection::vec(any::<u8>(), 0..100),
+        date in "[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT|[ -~]{0,30}",
+        status in prop::sample::select(vec![200u16, 201, 204, 302, 400, 401, 403, 404, 408, 429, 500, 503]),
+        asked_at in prop_oneof![Just(ASKED_AT.ms()), any::<i64>()],
+    ) {
+        let asked_at = Timestamp::from_ms(asked_at);
+        let service = session(SessionLogin::ServiceAccount { client_id: "c".into(), client_secret: Secret::new("s") });
+        for body in [json!(fields).to_string().into_bytes(), bytes] {
+            for grant in [cognito(), service.clone()] {
+                let reply = Reply { body: Bytes::from(body.clone()), ..reply(status, &[("date", &date)], "") };
+                match grant.read(&reply, asked_at) {
+                    Ok(token) => {
+                        prop_assert!(reply.status.is_success() && !token.access.expose().is_empty());
+                        prop_assert!(asked_at.until(token.expires_at) <= LIFETIME_MAX);
+                    }
+                    Err(error) => {
+                        let told = format!("{error} {error:?} {:?}", error.remedy());
+                        prop_assert!(!told.contains('\n') && told.len() < 1_000, "{}", told);
+                        if let Some(said) = fields.get("error_description").and_then(Value::as_str).filter(|said| said.len() > 12) {
+                            prop_assert!(!told.contains(said), "{}", told);
+                        }
+                    }
+                }
+            }
+        }
+    }
 }

@@ -8,6 +8,7 @@ use super::suspects::Suspects;
 use super::{LookUps, LookedUp};
 use crate::connectors::LookUpVerdict;
 use crate::connectors::channel::AskError;
+use crate::connectors::discretion::of_leads;
 use crate::http::message::SendError;
 use crate::lead::{Lead, LookUp};
 use crate::pipeline::shared::Shared;
@@ -115,11 +116,12 @@ impl LookUps {
             }
         };
         // Cut off by the end of the grace time: what it cost is not known.
-        let Some((result, calls)) = shared.cut.run_until_cancelled(asked).await else { return Ok(Outcome::Over) };
+        let Some((result, mut calls)) = shared.cut.run_until_cancelled(asked).await else { return Ok(Outcome::Over) };
+        keep_to_ourselves(&leads, result.is_err(), &mut calls);
         calls.iter().for_each(|call| shared.account.called(call));
         let last_call = calls.last().map(|call| call.id);
         let verdict = match &result {
-            Ok(reply) => self.enricher.read(people, reply),
+            Ok(reply) => self.enricher.read(people, reply).discreet(&leads),
             Err(error) => {
                 shared.patiently(|| shared.store.log_calls(&calls)).await?;
                 // A question whose answer was lost may have been answered, and paid for.
@@ -178,11 +180,12 @@ impl LookUps {
         let Some(_slot) = self.slot().await else { return Ok(None) };
         let request = self.enricher.lookup(&[witness]);
         let asked = self.channel.ask_once("lookup", &request, &self.stop);
-        let Some((result, calls)) = shared.cut.run_until_cancelled(asked).await else { return Ok(None) };
+        let Some((result, mut calls)) = shared.cut.run_until_cancelled(asked).await else { return Ok(None) };
+        keep_to_ourselves(&[witness], result.is_err(), &mut calls);
         calls.iter().for_each(|call| shared.account.called(call));
         shared.patiently(|| shared.store.log_calls(&calls)).await?;
         Ok(match result {
-            Ok(reply) => match self.enricher.read(1, &reply) {
+            Ok(reply) => match self.enricher.read(1, &reply).discreet(&[witness]) {
                 LookUpVerdict::Answers { .. } | LookUpVerdict::BadRequest { .. } => Some(true),
                 LookUpVerdict::Again { .. } => Some(false),
                 other => {
@@ -224,6 +227,14 @@ impl LookUps {
             known.insert(key.clone(), LookedUp::Answer { answer, call, note: None });
         }
         Ok(())
+    }
+}
+
+/// A service that refuses may quote what it was asked.
+fn keep_to_ourselves(leads: &[&Lead], failed: bool, calls: &mut [CallRecord]) {
+    if failed || calls.len() > 1 || calls.iter().any(|call| call.status != Some(200)) {
+        let hidden = of_leads(leads);
+        calls.iter_mut().for_each(|call| call.verdict = hidden.hide(&call.verdict));
     }
 }
 
