@@ -23,7 +23,7 @@ use crate::connectors::classify::{classify, may_be_at_work};
 use crate::connectors::{Asked, UnknownPolicy, Verdict};
 use crate::http::limit::Permit;
 use crate::http::message::Request;
-use crate::lead::{Event, LeadState};
+use crate::lead::{Event, LeadState, Prepared};
 use crate::store::{CallRecord, Leased, Pause, QuotaCharge, Step, StepOutcome};
 
 /// Delivers one lead, or looks for it, or puts it down: always ends with the lead out of hand.
@@ -82,7 +82,7 @@ async fn create(lane: &Lane, mut lead: Leased) -> Settlement {
             (Sent::Exchange(exchange, bearer), charged) => (exchange, bearer, charged),
             (Sent::Not(settlement), _) => return settlement,
         };
-        let verdict = read(lane, Asked::Create, &exchange);
+        let verdict = read(lane, Asked::Create, &prepared, &exchange);
         // From here on it matters when it really left, not when we meant it to.
         let case = case(lane, &lead, &exchange, "create", &verdict, charged);
         let judgement = Case { sent_at: exchange.started_at, ..case }.after_create(verdict.clone());
@@ -116,7 +116,7 @@ async fn look(lane: &Lane, lead: Leased) -> Settlement {
         };
         let (exchange, verdict) = match exchange(lane, permit, bearer.as_ref(), &question, |_| true).await {
             Flight::Landed(exchange) => {
-                let verdict = read(lane, Asked::Find, &exchange);
+                let verdict = read(lane, Asked::Find, &prepared, &exchange);
                 (exchange, verdict)
             }
             Flight::Cut(exchange) => {
@@ -247,12 +247,18 @@ async fn quota_used_up(lane: &Lane, lead: &Leased) -> Settlement {
     Settlement::Judged(Judgement { steps: vec![step], next: Next::Scheduled(tomorrow) })
 }
 
-fn read(lane: &Lane, asked: Asked, exchange: &Exchange) -> Verdict {
+fn read(lane: &Lane, asked: Asked, prepared: &Prepared, exchange: &Exchange) -> Verdict {
     let own_word = match &exchange.result {
         Ok(reply) => lane.destination.read(asked, reply),
         Err(_) => None,
     };
-    own_word.unwrap_or_else(|| classify(asked, &exchange.result))
+    let verdict = own_word.unwrap_or_else(|| classify(asked, &exchange.result));
+    match (&verdict, &exchange.result) {
+        (Verdict::Accepted { .. }, Ok(reply)) if lane.destination.is_about_another(prepared, reply) => {
+            Verdict::Unknown { why: format!("{} with a reply about another lead", reply.status.as_u16()) }
+        }
+        _ => verdict,
+    }
 }
 
 fn case<'a>(
