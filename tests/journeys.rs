@@ -21,6 +21,8 @@ mod kills;
 mod limits;
 #[path = "journeys/lookups.rs"]
 mod lookups;
+#[path = "journeys/outages.rs"]
+mod outages;
 #[path = "journeys/queue.rs"]
 mod queue;
 #[path = "journeys/signals.rs"]

@@ -33,6 +33,8 @@ const TURN: Duration = Duration::from_secs(35);
 const POLL: Duration = Duration::from_millis(200);
 /// Once this has passed, a refresh that fails is not tried again.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a database that is away is waited for: as long as the writer waits, unless told otherwise.
+const DATABASE_PATIENCE: Duration = Duration::from_secs(60);
 /// How long tasks that ask after a failure are given the same answer instead of asking again.
 const REMEMBER_FAILURE: Duration = Duration::from_secs(5);
 const REMEMBER_REFUSAL: Duration = Duration::from_secs(60);
@@ -215,12 +217,12 @@ impl Shared {
             match self.turn(account, grant, dead, &mut spare).await {
                 Ok(Some(token)) => return Ok(token),
                 Ok(None) => {}
+                // A restart of the database is no reason to give an account up.
+                Err(AuthError::Store(error)) if error.is_unavailable() && began.elapsed() < DATABASE_PATIENCE => {
+                    sleep(POLL).await;
+                }
                 Err(error) => {
-                    let transient = match &error {
-                        AuthError::Unavailable { .. } | AuthError::Unreadable { .. } => true,
-                        AuthError::Store(error) => error.is_unavailable(),
-                        AuthError::Refused { .. } | AuthError::Seal(_) => false,
-                    };
+                    let transient = matches!(error, AuthError::Unavailable { .. } | AuthError::Unreadable { .. });
                     match waits.next().filter(|_| transient && began.elapsed() < PATIENCE) {
                         Some(wait) => sleep(wait).await,
                         None => return Err((spare, error)),

@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
@@ -11,7 +12,9 @@ use super::failure::{Failure, Outcome};
 use super::progress::Watch;
 use super::signals::stop_on_signal;
 use super::summary::{exit_of, tell};
+use crate::pipeline::away::{LAST_ANSWER, Patience, patiently};
 use crate::pipeline::progress::{Progress, Summary};
+use crate::store::{BUSY_TIMEOUT, StoreError};
 
 /// Runs `job` under the display and the signal handlers, then tells its summary, writes the run's end and exit code to the
 /// database, and closes it.
@@ -31,13 +34,26 @@ pub async fn work<E: Into<Failure>, F: Future<Output = Result<Summary, E>>>(
     let stop = stop_on_signal(opened.settings.run.grace)
         .map_err(|error| Failure::from(anyhow::Error::new(error).context("could not listen for signals")))?;
     let watch = Watch::start(label, progress, context.console);
+    let stopped = stop.clone();
     let ended = job(stop).await;
     watch.end().await;
     let summary = ended.map_err(Into::into)?;
     let exit = exit_of(&summary, accept_rejects);
-    let written = opened.store.finish_run(summary.run, exit.code().into(), opened.now()).await;
+    let written = patiently(
+        Patience {
+            term: if summary.database_lost { Duration::ZERO } else { BUSY_TIMEOUT },
+            hurry: &stopped,
+            last: LAST_ANSWER,
+        },
+        || {},
+        || opened.store.finish_run(summary.run, exit.code().into(), opened.now()),
+    )
+    .await;
     tell(&summary, exit, context.console);
-    written?;
+    // Told already, and no second failure.
+    if !(summary.database_lost && written.as_ref().is_err_and(StoreError::is_unavailable)) {
+        written?;
+    }
     opened.store.close().await;
     Ok(exit)
 }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 
+use super::away::{Patience, patiently};
 use super::normalise::normalise;
 use super::source::csv::{CsvError, CsvRow, CsvSource, RejectSource, RejectsError, write_rejects};
 use crate::clock::Clock;
@@ -97,7 +98,7 @@ impl OpenFile {
 }
 
 /// Loads files into the queue, in batches that are each durable before the next is read; returns what it did and what is
-/// needed to write the rejects afterwards.
+/// needed to write the rejects afterwards. Where time runs out (`patience.hurry`) it stops between batches.
 ///
 /// # Errors
 /// If a file can't be read on, or the database can't be written. What was loaded before stays in the queue.
@@ -108,7 +109,7 @@ pub async fn load(
     files: Vec<OpenFile>,
     destinations: &[String],
     normalising: &NormaliseSettings,
-    stop: &CancellationToken,
+    patience: Patience<'_>,
 ) -> Result<(Loaded, Vec<(String, RejectSource)>), ImportError> {
     let mut loaded = Loaded::default();
     let mut reject_sources = Vec::with_capacity(files.len());
@@ -119,11 +120,11 @@ pub async fn load(
         let name = file.name.clone();
         let reading = tokio::task::spawn_blocking(move || read(file, &destinations, &normalising, &batches));
         while let Some(batch) = inbox.recv().await {
-            if stop.is_cancelled() {
+            if patience.hurry.is_cancelled() {
                 loaded.interrupted = true;
                 break;
             }
-            store.enqueue(run, &batch, clock.now()).await?;
+            add(store, clock, run, &batch, patience).await?;
             loaded.stored(&batch);
         }
         // The reader notices that nobody listens any more.
@@ -136,6 +137,27 @@ pub async fn load(
         }
     }
     Ok((loaded, reject_sources))
+}
+
+/// Adds a batch, once: where the answer was lost it looks whether the rows are there before it adds them again.
+async fn add(
+    store: &dyn Store,
+    clock: &dyn Clock,
+    run: RunId,
+    batch: &[NewLead],
+    patience: Patience<'_>,
+) -> Result<(), StoreError> {
+    let doubtful = AtomicBool::new(false);
+    let add = || async {
+        // A batch is one transaction: one row stands for all.
+        if let (true, Some(last)) = (doubtful.load(Ordering::Relaxed), batch.last())
+            && store.holds_row(run, last).await?
+        {
+            return Ok(());
+        }
+        store.enqueue(run, batch, clock.now()).await
+    };
+    patiently(patience, || doubtful.store(true, Ordering::Relaxed), add).await
 }
 
 fn read(
@@ -182,6 +204,7 @@ pub async fn write_rejected(
     store: &dyn Store,
     run: RunId,
     sources: &[(String, RejectSource)],
+    patience: Patience<'_>,
 ) -> Result<RejectSources, StoreError> {
     const PAGE: u32 = 1_000;
     let mut results = Vec::with_capacity(sources.len());
@@ -191,7 +214,7 @@ pub async fn write_rejected(
             tokio::task::spawn_blocking(move || write_rejects(source, std::iter::from_fn(|| inbox.blocking_recv())));
         let mut after = 0;
         'pages: loop {
-            let page = store.rejected_rows(run, &name, after, PAGE).await?;
+            let page = patiently(patience, || {}, || store.rejected_rows(run, &name, after, PAGE)).await?;
             let Some((last, _)) = page.last() else { break };
             after = *last;
             for row in page {

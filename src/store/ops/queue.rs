@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use serde::Serialize;
-use sqlx::{query, query_as};
+use sqlx::{query, query_as, query_scalar};
 
 use super::{Db, Handle, commit, sql};
 use crate::clock::Timestamp;
@@ -61,6 +61,19 @@ impl Queue for Handle {
         let counts = RunCounts { taken: rejected, rejected, ..RunCounts::default() };
         commit::count(&mut tx, run, &counts).await.map_err(&err)?;
         tx.commit().await.map_err(&err)
+    }
+
+    async fn holds_row(&self, import: RunId, row: &NewLead) -> Result<bool> {
+        let mut tx = self.begin_read("holds_row").await?;
+        let found: i64 = query_scalar::<Db, _>(sql::HOLDS_ROW)
+            .bind(import.0)
+            .bind(bulk::text(&row.origin.file))
+            .bind(i64::try_from(row.origin.row).unwrap_or(i64::MAX))
+            .bind(bulk::text(&row.destination))
+            .fetch_one(&mut *tx)
+            .await
+            .map_err(failed("holds_row"))?;
+        Ok(found > 0)
     }
 
     async fn lease(&self, ask: &LeaseRequest, now: Timestamp) -> Result<Vec<Leased>> {
