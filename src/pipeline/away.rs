@@ -73,3 +73,60 @@ pub async fn once<T>(hurry: &CancellationToken, last: Duration, ask: impl Future
         () = hurried => silent(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    const TERM: Duration = Duration::from_secs(10);
+
+    /// A database that is away until it has been asked so often; how often it was asked, and told to be away.
+    async fn ask(comes_back_after: u32, hurry: &CancellationToken, last: Duration) -> (Result<u32>, u32, u32) {
+        let (asked, away) = (AtomicU32::new(0), AtomicU32::new(0));
+        let count = |of: &AtomicU32| of.fetch_add(1, Ordering::Relaxed) + 1;
+        let question = || async {
+            match count(&asked) {
+                n if n > comes_back_after => Ok(n),
+                _ => Err(StoreError::Unavailable { what: "gone".to_owned() }),
+            }
+        };
+        let patience = Patience { term: TERM, hurry, last };
+        let answer = patiently(patience, || drop(count(&away)), question).await;
+        (answer, asked.into_inner(), away.into_inner())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_database_that_comes_back_is_asked_until_it_answers() {
+        let (answer, asked, away) = ask(5, &CancellationToken::new(), Duration::ZERO).await;
+        assert_eq!((answer.unwrap(), asked, away), (6, 6, 5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_stays_away_is_given_up_when_the_term_is_over() {
+        let began = Instant::now();
+        let (answer, ..) = ask(u32::MAX, &CancellationToken::new(), Duration::ZERO).await;
+        assert!(answer.unwrap_err().is_unavailable());
+        assert!(began.elapsed() >= TERM && began.elapsed() < TERM + ANSWER, "{:?}", began.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_time_left_there_is_one_try_and_it_may_still_be_answered() {
+        let hurry = CancellationToken::new();
+        hurry.cancel();
+        let (answer, asked, _) = ask(u32::MAX, &hurry, LAST_ANSWER).await;
+        assert!(answer.is_err() && asked == 1, "{asked}");
+        let slowly = async {
+            tokio::time::sleep(LAST_ANSWER / 2).await;
+            Ok(7)
+        };
+        assert_eq!(once(&hurry, LAST_ANSWER, slowly).await.unwrap(), 7);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_never_answers_is_not_waited_for_without_end() {
+        let never = once::<()>(&CancellationToken::new(), LAST_ANSWER, std::future::pending()).await;
+        assert!(never.unwrap_err().is_unavailable());
+    }
+}

@@ -1,6 +1,7 @@
 //! A CSV import is "rows become queued leads"; the run over them is the same as cron's.
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -124,7 +125,11 @@ pub async fn load(
                 loaded.interrupted = true;
                 break;
             }
-            add(store, clock, run, &batch, patience).await?;
+            // A batch is one transaction: its last row stands for all.
+            if let Some(last) = batch.last() {
+                let add = || store.enqueue(run, &batch, clock.now());
+                add_once(patience, add, || store.holds_row(run, last)).await?;
+            }
             loaded.stored(&batch);
         }
         // The reader notices that nobody listens any more.
@@ -139,25 +144,19 @@ pub async fn load(
     Ok((loaded, reject_sources))
 }
 
-/// Adds a batch, once: where the answer was lost it looks whether the rows are there before it adds them again.
-async fn add(
-    store: &dyn Store,
-    clock: &dyn Clock,
-    run: RunId,
-    batch: &[NewLead],
+/// Adds rows, once: where the answer was lost it looks whether they are there before it adds them again.
+async fn add_once<A, L>(
     patience: Patience<'_>,
-) -> Result<(), StoreError> {
+    add: impl Fn() -> A,
+    are_there: impl Fn() -> L,
+) -> Result<(), StoreError>
+where
+    A: Future<Output = Result<(), StoreError>>,
+    L: Future<Output = Result<bool, StoreError>>,
+{
     let doubtful = AtomicBool::new(false);
-    let add = || async {
-        // A batch is one transaction: one row stands for all.
-        if let (true, Some(last)) = (doubtful.load(Ordering::Relaxed), batch.last())
-            && store.holds_row(run, last).await?
-        {
-            return Ok(());
-        }
-        store.enqueue(run, batch, clock.now()).await
-    };
-    patiently(patience, || doubtful.store(true, Ordering::Relaxed), add).await
+    let once = || async { if doubtful.load(Ordering::Relaxed) && are_there().await? { Ok(()) } else { add().await } };
+    patiently(patience, || doubtful.store(true, Ordering::Relaxed), once).await
 }
 
 fn read(
@@ -233,6 +232,11 @@ pub async fn write_rejected(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicU32;
+    use std::time::Duration;
+
+    use tokio_util::sync::CancellationToken;
+
     use super::*;
     use crate::lead::RawLead;
 
@@ -242,6 +246,27 @@ mod tests {
             destination: "7targets".to_owned(),
             origin: Origin { file: "leads.csv".to_owned(), row: 2 },
             rejected: rejected.map(str::to_owned),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn rows_whose_answer_was_lost_are_added_once_and_rows_that_were_lost_again() {
+        let gone = || StoreError::Unavailable { what: "gone".to_owned() };
+        let stop = CancellationToken::new();
+        let patience = Patience { term: Duration::from_secs(60), hurry: &stop, last: Duration::ZERO };
+        for (was_done, adds) in [(true, 1), (false, 2)] {
+            let (added, stored) = (AtomicU32::new(0), AtomicBool::new(false));
+            let add = || async {
+                match added.fetch_add(1, Ordering::Relaxed) {
+                    0 => {
+                        stored.store(was_done, Ordering::Relaxed);
+                        Err(gone())
+                    }
+                    _ => Ok(stored.store(true, Ordering::Relaxed)),
+                }
+            };
+            add_once(patience, add, || async { Ok(stored.load(Ordering::Relaxed)) }).await.unwrap();
+            assert_eq!((added.into_inner(), stored.into_inner()), (adds, true));
         }
     }
 
