@@ -6,7 +6,10 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 
 use crate::clock::Timestamp;
-use crate::store::{CachedLookUp, CallRecord, Fingerprint, Pause, RefreshTurn, Result, StoreError, StoredToken, Vault};
+use crate::store::{
+    CachedLookUp, CallRecord, Fingerprint, Pause, PlacesAsk, PlacesShare, RefreshTurn, Result, StoreError, StoredToken,
+    Vault,
+};
 
 /// Tokens, turns, keys and calls in memory, as the databases keep them.
 #[derive(Debug, Default)]
@@ -142,6 +145,10 @@ impl Vault for FakeVault {
     }
 
     async fn pause(&self, _: &Pause) -> Result<()> {
+        unimplemented!()
+    }
+
+    async fn share_places(&self, _: &PlacesAsk, _: Timestamp) -> Result<PlacesShare> {
         unimplemented!()
     }
 

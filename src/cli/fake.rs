@@ -180,6 +180,9 @@ impl Vault for FakeStore {
     async fn pause(&self, _: &Pause) -> Result<()> {
         unreachable!("{UNUSED}")
     }
+    async fn share_places(&self, _: &PlacesAsk, _: Timestamp) -> Result<PlacesShare> {
+        unreachable!("{UNUSED}")
+    }
     async fn pauses(&self, now: Timestamp) -> Result<Vec<Pause>> {
         Ok(self.pauses.iter().filter(|pause| pause.until > now).cloned().collect())
     }

@@ -6,6 +6,7 @@
 //! itself for a few seconds.
 
 mod ask;
+mod pool;
 
 #[cfg(test)]
 mod tests;
@@ -26,7 +27,7 @@ use crate::http::message::{Reply, Request, SendError};
 use crate::http::retry::{Backoff, Breaker, Budget};
 use crate::http::send::HttpClient;
 use crate::lead::LeadId;
-use crate::store::{CallId, CallRecord, RunId};
+use crate::store::{CallId, CallRecord, RunId, Vault};
 
 pub use ask::AskError;
 
@@ -84,6 +85,15 @@ impl Channel {
             budget: Budget::new(),
             proof: Mutex::default(),
         }
+    }
+
+    /// Keeps the account's rate limit together with all other processes that use this database; to be called within a
+    /// runtime, before the first request. [`Limiter::leave`] at the end.
+    #[must_use]
+    pub fn shared(mut self, vault: Arc<dyn Vault>) -> Self {
+        let pool = pool::StoredPlaces::new(vault, Arc::clone(&self.clock), self.account.key());
+        self.limiter = Limiter::shared(self.limiter.rate(), Arc::new(pool), Arc::clone(&self.clock));
+        self
     }
 
     /// The account's name as in the configuration: a destination's name, or `enrich`.

@@ -85,15 +85,17 @@ mod tests {
     /// A database that is away until it has been asked so often; how often it was asked, and told to be away.
     async fn ask(comes_back_after: u32, hurry: &CancellationToken, last: Duration) -> (Result<u32>, u32, u32) {
         let (asked, away) = (AtomicU32::new(0), AtomicU32::new(0));
-        let count = |of: &AtomicU32| of.fetch_add(1, Ordering::Relaxed) + 1;
         let question = || async {
-            match count(&asked) {
+            match asked.fetch_add(1, Ordering::Relaxed) + 1 {
                 n if n > comes_back_after => Ok(n),
                 _ => Err(StoreError::Unavailable { what: "gone".to_owned() }),
             }
         };
         let patience = Patience { term: TERM, hurry, last };
-        let answer = patiently(patience, || drop(count(&away)), question).await;
+        let is_away = || {
+            away.fetch_add(1, Ordering::Relaxed);
+        };
+        let answer = patiently(patience, is_away, question).await;
         (answer, asked.into_inner(), away.into_inner())
     }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use self::after::{After, after};
 use self::flight::{CUT, Flight, exchange};
 use super::lane::Lane;
-use super::pauses::{self, DAILY_LIMIT};
+use super::pauses;
 use super::progress::Halt;
 use super::record::{Case, Judgement, Next};
 use crate::auth::Bearer;
@@ -228,7 +228,7 @@ fn charge(lane: &Lane, at: Timestamp) -> Option<QuotaCharge> {
 async fn quota_used_up(lane: &Lane, lead: &Leased) -> Settlement {
     let now = lane.shared.clock.now();
     let tomorrow = now.next_utc_day();
-    let why = format!("{DAILY_LIMIT}{} creates used up", lane.limits.daily_limit.unwrap_or_default());
+    let why = format!("{}{} creates used up", Pause::DAILY_LIMIT, lane.limits.daily_limit.unwrap_or_default());
     // For `status`; here the lane's end is enough.
     pauses::store(
         &lane.shared,

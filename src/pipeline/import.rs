@@ -262,7 +262,10 @@ mod tests {
                         stored.store(was_done, Ordering::Relaxed);
                         Err(gone())
                     }
-                    _ => Ok(stored.store(true, Ordering::Relaxed)),
+                    _ => {
+                        stored.store(true, Ordering::Relaxed);
+                        Ok(())
+                    }
                 }
             };
             add_once(patience, add, || async { Ok(stored.load(Ordering::Relaxed)) }).await.unwrap();

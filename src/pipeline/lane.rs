@@ -153,6 +153,8 @@ impl Lane {
         let batch = batch.max(self.limits.concurrency).max(32);
         let most = DEPTH * self.limits.concurrency.max(1) + 2 * batch;
         let mut tasks = JoinSet::new();
+        let mut watch = JoinSet::new();
+        watch.spawn(Arc::clone(&self).keep_pauses_of_others());
         if let Err(error) = self.feed(most, batch, &mut tasks).await {
             self.store_failed(&error);
         }
@@ -160,6 +162,8 @@ impl Lane {
         while let Some(ended) = tasks.join_next().await {
             self.reap(ended);
         }
+        // Others may be waiting for what is left of the limit.
+        self.channel.limiter().leave().await;
     }
 
     /// A task that panicked took its leads with it: they would be waited for in vain. Their leases lapse.

@@ -13,6 +13,7 @@ use super::away::{LAST_ANSWER, Patience, patiently};
 use super::enrich::LookUps;
 use super::lane::Lane;
 use super::leases::Leases;
+use super::pauses;
 use super::progress::{Halt, Progress, Summary};
 use super::shared::Shared;
 use super::site::Site;
@@ -106,7 +107,13 @@ pub async fn run(
         cut: cut.clone(),
     });
     let lanes = lanes(site, &shared, &waiting);
+    let mut watch = JoinSet::new();
+    watch.spawn(pauses::keep_those_of_look_ups(Arc::clone(&shared)));
     work(&shared, lanes).await;
+    watch.shutdown().await;
+    if let Some(lookup) = &shared.lookup {
+        lookup.channel.limiter().leave().await;
+    }
     drop(shared);
     // The last clone of the writer is gone: it ends when everything handed over is durable.
     let _ = writing.await;

@@ -11,6 +11,7 @@
 mod bulk;
 mod error;
 mod open;
+mod places;
 mod plan;
 #[allow(clippy::duplicate_mod, reason = "the operations in ops/ are compiled for each driver, from one text")]
 mod postgres;
@@ -29,6 +30,9 @@ use async_trait::async_trait;
 use crate::clock::Timestamp;
 use crate::lead::LeadId;
 pub use open::{open, open_existing, open_ready};
+#[cfg(test)]
+pub(crate) use places::Book;
+pub use places::{PlacesAsk, PlacesShare};
 pub use types::*;
 
 /// What went wrong with the database.
@@ -173,6 +177,12 @@ pub trait Vault: Send + Sync {
     /// Says why an account is not called until then; a pause that ends later wins. An `until` of `Timestamp::default()`
     /// (1970) lifts it.
     async fn pause(&self, pause: &Pause) -> Result<()>;
+
+    /// One worker's turn at an account's rate limit: takes in what it gives back, hands out what it may use next, and tells
+    /// of a pause. All workers together never hold more places than the limit has; those of a worker that stays away for
+    /// longer than its term come back. `now` counts where the database has no clock of its own. After
+    /// [`StoreError::Unavailable`] repeat the same ask.
+    async fn share_places(&self, ask: &PlacesAsk, now: Timestamp) -> Result<PlacesShare>;
 
     /// All pauses that end after `now`.
     async fn pauses(&self, now: Timestamp) -> Result<Vec<Pause>>;

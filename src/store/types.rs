@@ -287,6 +287,16 @@ pub struct Pause {
     pub why: String,
 }
 
+impl Pause {
+    /// How a pause begins to be explained that a used up daily limit asks for.
+    pub const DAILY_LIMIT: &str = "daily limit of ";
+
+    /// Whether it is only there for people to see: what decides is the day's quota itself, which may be raised meanwhile.
+    pub fn is_for_the_day(&self) -> bool {
+        self.why.starts_with(Self::DAILY_LIMIT)
+    }
+}
+
 /// What a run did so far, as the database counts it: added to in the transactions that do it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunCounts {

@@ -44,9 +44,9 @@ pub enum Spelling {
 /// Why a row can't be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flaw {
-    NoAddress,
-    NoAt,
-    NoFirstName,
+    Blank,
+    Malformed,
+    Nameless,
 }
 
 /// One row.
@@ -68,8 +68,8 @@ impl Row {
     pub fn address(&self) -> String {
         let plain = email(self.person);
         match (self.flaw, self.spelling) {
-            (Some(Flaw::NoAddress), _) => String::new(),
-            (Some(Flaw::NoAt), _) => plain.replace('@', " at "),
+            (Some(Flaw::Blank), _) => String::new(),
+            (Some(Flaw::Malformed), _) => plain.replace('@', " at "),
             (_, Spelling::Plain) => plain,
             (_, Spelling::Upper) => plain.to_uppercase(),
             (_, Spelling::Spaced) => format!("  {plain} "),
@@ -79,7 +79,7 @@ impl Row {
     }
 
     pub fn first_name(&self) -> &'static str {
-        if self.flaw == Some(Flaw::NoFirstName) { "" } else { FIRST_NAME }
+        if self.flaw == Some(Flaw::Nameless) { "" } else { FIRST_NAME }
     }
 
     pub fn last_name(&self) -> String {
@@ -298,9 +298,9 @@ fn rows(dice: &mut StdRng, look_ups: bool) -> Vec<Row> {
     for person in 1..=dice.random_range(0..=3) {
         // A look-up may know the name that a row lacks.
         let flaws = if look_ups {
-            &[Flaw::NoAddress, Flaw::NoAt][..]
+            &[Flaw::Blank, Flaw::Malformed][..]
         } else {
-            &[Flaw::NoAddress, Flaw::NoAt, Flaw::NoFirstName]
+            &[Flaw::Blank, Flaw::Malformed, Flaw::Nameless]
         };
         let flaw = Some(one_of(dice, flaws));
         // Nobody else's number, so that no flawless row of theirs is meant.

@@ -156,6 +156,9 @@ impl Vault for Flaky {
     async fn pause(&self, pause: &Pause) -> Result<()> {
         self.around(true, self.inner.pause(pause)).await
     }
+    async fn share_places(&self, ask: &PlacesAsk, now: Timestamp) -> Result<PlacesShare> {
+        self.around(true, self.inner.share_places(ask, now)).await
+    }
     async fn pauses(&self, now: Timestamp) -> Result<Vec<Pause>> {
         self.around(false, self.inner.pauses(now)).await
     }

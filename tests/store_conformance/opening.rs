@@ -85,7 +85,7 @@ async fn four_processes_may_migrate_at_once(database: TestDatabase) {
 
 async fn a_newer_schema_is_refused(database: TestDatabase) {
     database.store.migrate().await.unwrap();
-    database.sql("UPDATE _leadsync_migrations SET version = 9999");
+    database.sql("UPDATE _leadsync_migrations SET version = 9999 WHERE version = (SELECT max(version) FROM _leadsync_migrations)");
     for said in [
         open(&database.settings).await.err().unwrap(),
         open_ready(&database.settings, true).await.err().unwrap(),

@@ -1,8 +1,10 @@
 //! What accounts share.
 
-use leadsync::clock::Timestamp;
+use std::time::Duration;
+
+use leadsync::clock::{Clock, SystemClock, Timestamp};
 use leadsync::lead::{LookUp, Person};
-use leadsync::store::{CachedLookUp, CallId, Pause, RefreshTurn, StoredToken};
+use leadsync::store::{CachedLookUp, CallId, Pause, PlacesAsk, RefreshTurn, StoredToken};
 
 use crate::bench::{Bench, NOW, call, fingerprint, later};
 
@@ -21,6 +23,9 @@ cases![
     look_ups_are_cached_for_as_long_as_asked,
     an_older_answer_never_replaces_a_newer_one,
     the_longer_pause_wins_and_can_be_lifted,
+    a_rate_limit_is_shared_and_its_places_come_back,
+    a_rate_limit_is_exact_for_eight_workers,
+    whoever_shares_a_rate_limit_is_told_of_a_pause,
 ];
 
 fn token(generation: i64) -> StoredToken {
@@ -182,4 +187,70 @@ async fn the_longer_pause_wins_and_can_be_lifted(bench: Bench) {
     assert!(bench.pauses(later(90)).await.unwrap().is_empty());
     bench.pause(&Pause { until: Timestamp::default(), ..pause(0, "") }).await.unwrap();
     assert!(bench.pauses(NOW).await.unwrap().is_empty());
+}
+
+/// Ten places, each free again at once, so that only counting is tried here.
+fn places(holder: i64, turn: i64, wanted: u32) -> PlacesAsk {
+    PlacesAsk {
+        account: "acme".to_owned(),
+        count: 10,
+        again: Duration::ZERO,
+        holder,
+        turn,
+        back: Vec::new(),
+        near: 0,
+        wanted,
+        horizon: Duration::from_secs(1),
+        term: Duration::from_secs(600),
+    }
+}
+
+async fn a_rate_limit_is_shared_and_its_places_come_back(bench: Bench) {
+    // A database with a clock of its own goes by that.
+    let now = SystemClock.now();
+    let first = bench.share_places(&places(1, 1, 8), now).await.unwrap();
+    assert!(first.lapsed && first.places.len() == 8, "{first:?}");
+    assert!((first.now.ms() - now.ms()).abs() < 60_000, "{first:?}");
+    assert_eq!(bench.share_places(&places(1, 1, 8), now).await.unwrap().places, first.places, "asked twice");
+    let other = bench.share_places(&places(2, 1, 8), now).await.unwrap();
+    assert_eq!(other.places.len(), 2);
+    let back = PlacesAsk { back: first.places.clone(), ..places(1, 2, 0) };
+    assert!(!bench.share_places(&back, now).await.unwrap().lapsed);
+    let other = bench.share_places(&PlacesAsk { near: 2, ..places(2, 2, 10) }, now).await.unwrap();
+    assert_eq!(other.places.len(), 8);
+    // Another account is another limit.
+    let stranger = PlacesAsk { account: "other".to_owned(), ..places(1, 3, 10) };
+    assert_eq!(bench.share_places(&stranger, now).await.unwrap().places.len(), 10);
+    // The term is over as it is begun: what a worker holds is anybody's.
+    let short = PlacesAsk { near: 10, term: Duration::ZERO, ..places(2, 3, 0) };
+    bench.share_places(&short, now).await.unwrap();
+    let heir = bench.share_places(&places(3, 1, 10), SystemClock.now()).await.unwrap();
+    assert_eq!(heir.places.len(), 10);
+    let late = bench.share_places(&PlacesAsk { near: 10, ..places(2, 4, 10) }, SystemClock.now()).await.unwrap();
+    assert!(late.lapsed && late.places.is_empty(), "{late:?}");
+}
+
+async fn a_rate_limit_is_exact_for_eight_workers(bench: Bench) {
+    let bench = &bench;
+    let takers = (0..8).map(|holder| async move {
+        let store = bench.database.again().await;
+        let mut got = 0;
+        for turn in 1..=5 {
+            let ask = PlacesAsk { count: 30, near: got, ..places(holder, turn, 1) };
+            got += u32::try_from(store.share_places(&ask, SystemClock.now()).await.unwrap().places.len()).unwrap();
+        }
+        got
+    });
+    let got: Vec<u32> = futures_util::future::join_all(takers).await;
+    assert!((20..=30).contains(&got.iter().sum::<u32>()), "{got:?}");
+}
+
+async fn whoever_shares_a_rate_limit_is_told_of_a_pause(bench: Bench) {
+    let now = SystemClock.now();
+    let until = now.plus(Duration::from_secs(600));
+    let pause = Pause { account: "acme".to_owned(), until, why: "429".to_owned() };
+    bench.pause(&Pause { account: "other".to_owned(), ..pause.clone() }).await.unwrap();
+    assert_eq!(bench.share_places(&places(1, 1, 1), now).await.unwrap().pause, None);
+    bench.pause(&pause).await.unwrap();
+    assert_eq!(bench.share_places(&places(1, 2, 1), now).await.unwrap().pause, Some(pause));
 }

@@ -4,12 +4,13 @@ use async_trait::async_trait;
 use serde::Serialize;
 use sqlx::{query, query_as, query_scalar};
 
-use super::{Db, Handle, commit, sql};
+use super::{Db, Handle, commit, places, sql};
 use crate::clock::Timestamp;
 use crate::store::error::failed;
 use crate::store::rows::{LookUpRow, PauseRow, RefreshRow, TokenRow};
 use crate::store::{
-    CachedLookUp, CallId, CallRecord, Fingerprint, Pause, RefreshTurn, Result, StoredToken, Vault, bulk, refresh,
+    CachedLookUp, CallId, CallRecord, Fingerprint, Pause, PlacesAsk, PlacesShare, RefreshTurn, Result, StoredToken,
+    Vault, bulk, refresh,
 };
 
 #[derive(Serialize)]
@@ -251,6 +252,10 @@ impl Vault for Handle {
                 .map_err(&err)?;
         }
         tx.commit().await.map_err(&err)
+    }
+
+    async fn share_places(&self, ask: &PlacesAsk, now: Timestamp) -> Result<PlacesShare> {
+        places::share(self, ask, now).await
     }
 
     async fn pauses(&self, now: Timestamp) -> Result<Vec<Pause>> {

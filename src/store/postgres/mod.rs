@@ -8,6 +8,8 @@ mod address;
 mod commit;
 #[path = "../ops/ledger.rs"]
 mod ledger;
+#[path = "../ops/places.rs"]
+mod places;
 #[path = "../ops/queue.rs"]
 mod queue;
 #[path = "../ops/vault.rs"]
@@ -83,6 +85,12 @@ impl Handle {
     async fn begin_picking(&self, doing: &'static str) -> Result<Tx> {
         let advice = "; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off";
         self.begin_as("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", advice, doing).await
+    }
+
+    /// What time it is at this moment by the server's clock.
+    async fn time_in(&self, tx: &mut Tx, _: Timestamp) -> Result<Timestamp> {
+        let ms: i64 = sqlx::query_scalar(sql::SERVER_TIME).fetch_one(&mut **tx).await.map_err(failed("server_time"))?;
+        Ok(Timestamp::from_ms(ms))
     }
 
     /// One snapshot for all that is read.
@@ -170,8 +178,7 @@ impl Store for Handle {
 
     async fn server_time(&self) -> Result<Option<Timestamp>> {
         let mut tx = self.begin_read("server_time").await?;
-        let ms: i64 = sqlx::query_scalar(sql::SERVER_TIME).fetch_one(&mut *tx).await.map_err(failed("server_time"))?;
-        Ok(Some(Timestamp::from_ms(ms)))
+        self.time_in(&mut tx, Timestamp::default()).await.map(Some)
     }
 
     async fn durability(&self) -> Result<Vec<(&'static str, String)>> {

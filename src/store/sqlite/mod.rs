@@ -7,6 +7,8 @@ mod commit;
 #[path = "../ops/ledger.rs"]
 mod ledger;
 mod place;
+#[path = "../ops/places.rs"]
+mod places;
 #[path = "../ops/queue.rs"]
 mod queue;
 #[path = "../ops/vault.rs"]
@@ -79,6 +81,11 @@ impl Handle {
     /// For `pick`: SQLite needs no advice.
     async fn begin_picking(&self, doing: &'static str) -> Result<Tx> {
         self.begin(doing).await
+    }
+
+    /// What time it is for this transaction: all processes are on one machine, so its clock is theirs.
+    async fn time_in(&self, _: &mut Tx, now: Timestamp) -> Result<Timestamp> {
+        Ok(now)
     }
 
     async fn begin_read(&self, doing: &'static str) -> Result<Tx> {
