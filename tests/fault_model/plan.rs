@@ -260,6 +260,35 @@ impl Plan {
         self.faults.iter().any(|(_, (_, rule))| rule.contains(":late="))
     }
 
+    /// What there is in it, in words: so that it can be said what some cases cover together.
+    pub fn features(&self) -> BTreeSet<String> {
+        let mut features = BTreeSet::from([
+            format!("unknown = {}", self.policy.word()),
+            format!("{} worker(s)", self.workers),
+            format!("look-ups: {}", self.look_ups),
+            format!("the file is imported by a worker: {}", self.import_works),
+        ]);
+        for (_, event) in &self.events {
+            features.insert(match event.what {
+                What::Kill(_) => "event: kill".to_owned(),
+                What::Term(_) => "event: term".to_owned(),
+                What::Down(..) => "event: down".to_owned(),
+                What::Revoke(_) => "event: revoke".to_owned(),
+                What::Restart(how) => format!("event: restart, {how:?}"),
+                What::Cut => "event: cut".to_owned(),
+                What::Lock(_) => "event: lock".to_owned(),
+            });
+        }
+        for (_, (_, rule)) in &self.faults {
+            let (what, _) = rule.split_once('=').expect("made by us");
+            features.insert(format!("fault: {what}"));
+        }
+        if self.rows.iter().any(|(_, row)| row.after_ms > 0) {
+            features.insert("rows for later".to_owned());
+        }
+        features
+    }
+
     /// Whether the test stops the server.
     pub fn restarts(&self) -> bool {
         self.events.iter().any(|(_, event)| matches!(event.what, What::Restart(_) | What::Cut))
