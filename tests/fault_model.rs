@@ -45,7 +45,7 @@ const QUICK: [u64; 6] = [2452, 2069, 1926, 3651, 3645, 2196];
 /// Cases of a long run.
 const LONG: u64 = 150;
 /// Cases at work at the same time: they wait more than they work.
-const AT_ONCE: usize = 6;
+const AT_ONCE: usize = 8;
 /// Tries before a smaller case is believed to be sound.
 const TRIES: usize = 3;
 
@@ -207,8 +207,11 @@ async fn whatever_fails_and_whoever_is_killed_every_lead_ends_once_and_as_the_le
             failure(plan.clone()).await.map(|why| (plan, why))
         });
     }
-    let mut failed = Vec::new();
+    let (mut failed, all) = (Vec::new(), cases.len());
     while let Some(ended) = cases.join_next().await {
+        if (all - cases.len()).is_multiple_of(20) {
+            eprintln!("{} of {all} cases are done", all - cases.len());
+        }
         if let Some((plan, why)) = ended.unwrap() {
             eprintln!("\nfailed: {}\n{plan}\n{why}\n", replay(plan.seed, plan.kind, &without));
             failed.push((plan.seed, plan.kind));

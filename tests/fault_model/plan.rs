@@ -143,6 +143,8 @@ pub struct Plan {
     pub look_ups: bool,
     /// With look-ups: leads go on without if they fail.
     pub send_without: bool,
+    /// With a rate that workers share through the database.
+    pub has_rate: bool,
     /// The first worker is an import of the file; else the file is loaded before.
     pub import_works: bool,
     pub rows: Vec<Part<Row>>,
@@ -230,6 +232,7 @@ impl Plan {
             rows: parts(&mut number, rows(dice, look_ups)),
             faults: parts(&mut number, faults(dice, look_ups)),
             events: parts(&mut number, events(dice, kind)),
+            has_rate: dice.random_bool(0.5),
         };
         plan.rows.retain(|(n, _)| !without.contains(n));
         plan.faults.retain(|(n, _)| !without.contains(n));
@@ -409,11 +412,12 @@ impl fmt::Display for Plan {
         writeln!(f, "  database   {:?}", self.kind)?;
         writeln!(
             f,
-            "  settings   unknown = {}, max_attempts {}, concurrency {}, {} worker(s), look-ups {}, {}",
+            "  settings   unknown = {}, max_attempts {}, concurrency {}, {} worker(s), {}, look-ups {}, {}",
             self.policy.word(),
             self.max_attempts,
             self.concurrency,
             self.workers,
+            if self.has_rate { "a rate" } else { "no rate" },
             match (self.look_ups, self.send_without) {
                 (false, _) => "off",
                 (true, true) => "on, sent without if they fail",

@@ -78,6 +78,7 @@ impl World {
             set("settle", if plan.has_late_effects() { "3s" } else { "300ms" }.into());
             set("unknown", plan.policy.word().into());
             set("concurrency", plan.concurrency.into());
+            set("rate", if plan.has_rate { "40/s" } else { "none" }.into());
         }
         if plan.look_ups {
             bench.look_up();

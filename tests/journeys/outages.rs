@@ -20,6 +20,8 @@ async fn on_a_cluster(differ: impl FnOnce(&mut SandboxOptions)) -> (Arc<Cluster>
     // Long enough to outlast a restart on a busy machine.
     bench.set("run.lease", "20s");
     bench.set("run.wait", "30s");
+    // Shared with other workers through the database.
+    bench.set("destinations.7targets.rate", "200/s");
     (cluster, bench)
 }
 
