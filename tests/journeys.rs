@@ -35,17 +35,19 @@ mod leaving;
 mod limits;
 #[path = "journeys/lookups.rs"]
 mod lookups;
+#[path = "journeys/outages.rs"]
+mod outages;
 #[path = "journeys/pooler.rs"]
 mod pooler;
 #[path = "journeys/queue.rs"]
 mod queue;
 #[path = "journeys/signals.rs"]
 mod signals;
-#[cfg(debug_assertions)]
-#[path = "journeys/suspended.rs"]
-mod suspended;
 #[cfg(target_os = "linux")]
 #[path = "journeys/storage.rs"]
 mod storage;
+#[cfg(debug_assertions)]
+#[path = "journeys/suspended.rs"]
+mod suspended;
 #[path = "journeys/workers.rs"]
 mod workers;

@@ -97,6 +97,9 @@ impl Queue for FakeStore {
     async fn enqueue(&self, _: RunId, _: &[NewLead], _: Timestamp) -> Result<()> {
         unreachable!("{UNUSED}")
     }
+    async fn holds_row(&self, _: RunId, _: &NewLead) -> Result<bool> {
+        unreachable!("{UNUSED}")
+    }
     async fn lease(&self, _: &LeaseRequest, _: Timestamp) -> Result<Vec<Leased>> {
         unreachable!("{UNUSED}")
     }

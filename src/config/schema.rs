@@ -204,7 +204,15 @@ pub const KEYS: &[Key] = &[
         ),
     ),
     of(LIVE_DATA, key("enrich.batch_size", Kind::Integer(1, 100), "100", "people per call; 100 is the API's limit")),
-    of(LIVE_DATA, key("enrich.rate", Kind::Rate, "\"2000/min\"", "look-up calls of the account, all workers together; the API's limit")),
+    of(
+        LIVE_DATA,
+        key(
+            "enrich.rate",
+            Kind::Rate,
+            "\"2000/min\"",
+            "look-up calls of the account, all workers together; the API's limit",
+        ),
+    ),
     of(LIVE_DATA, key("enrich.concurrency", Kind::Integer(1, 1000), "2", "look-up calls in flight per process")),
     of(
         LIVE_DATA,

@@ -255,7 +255,14 @@ fn read(lane: &Lane, asked: Asked, prepared: &Prepared, exchange: &Exchange) -> 
         Ok(reply) => lane.destination.read(asked, reply),
         Err(_) => None,
     };
-    own_word.unwrap_or_else(|| classify(asked, &exchange.result)).discreet(prepared)
+    let verdict = own_word.unwrap_or_else(|| classify(asked, &exchange.result));
+    match (&verdict, &exchange.result) {
+        (Verdict::Accepted { .. }, Ok(reply)) if lane.destination.is_about_another(prepared, reply) => {
+            Verdict::Unknown { why: format!("{} with a reply about another lead", reply.status.as_u16()) }
+        }
+        _ => verdict,
+    }
+    .discreet(prepared)
 }
 
 fn case<'a>(

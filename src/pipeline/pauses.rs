@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::away;
 use super::lane::Lane;
 use super::progress::Halt;
 use super::shared::Shared;
@@ -41,8 +42,7 @@ pub async fn stored(shared: &Shared, channel: &Channel) -> Result<Option<Pause>>
 
 /// Writes a pause down for all workers; that it can't be written is no reason to stop, since each is told by the server.
 pub async fn store(shared: &Shared, pause: &Pause) {
-    let written = shared.cut.run_until_cancelled(shared.store.pause(pause)).await;
-    if let Some(Err(error)) = written {
+    if let Err(error) = away::once(&shared.cut, Duration::ZERO, shared.store.pause(pause)).await {
         tracing::warn!("could not record that {} is paused: {error}", pause.account);
     }
 }

@@ -96,9 +96,14 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 #[async_trait]
 pub trait Queue: Send + Sync {
     /// Adds rows to the queue, in one transaction, stamped `created_at_ms = now`. Rows that carry a rejection are stored
-    /// as `rejected`, finished, and counted to the run (`taken` and `rejected`). Repeated after a connection that broke during
-    /// the commit it may store rows twice: the second is skipped as a duplicate later, never sent.
+    /// as `rejected`, finished, and counted to the run (`taken` and `rejected`). After
+    /// [`StoreError::Unavailable`] ask [`Queue::holds_row`] before repeating: rows that are stored twice are skipped as
+    /// duplicates later, never sent.
     async fn enqueue(&self, run: RunId, leads: &[NewLead], now: Timestamp) -> Result<()>;
+
+    /// Whether this row of an import is in the queue, in whatever state: what became of an [`Queue::enqueue`] whose answer
+    /// was lost.
+    async fn holds_row(&self, import: RunId, row: &NewLead) -> Result<bool>;
 
     /// Leases up to `max` due leads: state `received`, `ready` or `sending`, `not_before_ms <= now`, and under no live
     /// lease; those due longest first. No lead is ever under two live leases. Stamps `created_at_ms` and the destination

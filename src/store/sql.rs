@@ -47,6 +47,7 @@ macro_rules! statements {
                 CALLS_OF = "calls_of",
                 COUNT_RUN = "count_run",
                 FINISH_RUN = "finish_run",
+                HOLDS_ROW = "holds_row",
                 IN_THE_WAY = "in_the_way",
                 KEEP_SEALED_KEY = "keep_sealed_key",
                 LIFT_PAUSE = "lift_pause",

@@ -103,13 +103,18 @@ impl Bench {
 
     /// With a sandbox that differs.
     pub async fn with(kind: Kind, differ: impl FnOnce(&mut SandboxOptions)) -> Self {
+        Self::on(TestDatabase::blank(kind).await, differ).await
+    }
+
+    /// On this empty database.
+    pub async fn on(mut database: TestDatabase, differ: impl FnOnce(&mut SandboxOptions)) -> Self {
         let mut options = SandboxOptions::default();
         options.seven_targets.rate = None;
         options.live_data.rate = None;
         options.timing.pause = Duration::from_secs(1);
         differ(&mut options);
         let sandbox = Sandbox::start(options).await.unwrap();
-        let mut database = TestDatabase::blank(kind).await;
+        let kind = database.kind;
         // The program has its own connections; this view of the database is for another process.
         database.store.close().await;
         // The configuration takes plain names only.

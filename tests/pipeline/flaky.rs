@@ -82,6 +82,9 @@ impl Queue for Flaky {
     async fn enqueue(&self, run: RunId, leads: &[NewLead], now: Timestamp) -> Result<()> {
         self.around(true, self.inner.enqueue(run, leads, now)).await
     }
+    async fn holds_row(&self, import: RunId, row: &NewLead) -> Result<bool> {
+        self.around(false, self.inner.holds_row(import, row)).await
+    }
     async fn lease(&self, ask: &LeaseRequest, now: Timestamp) -> Result<Vec<Leased>> {
         self.around(true, self.inner.lease(ask, now)).await
     }

@@ -48,6 +48,8 @@ const HOLD: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(200);
 /// Once this has passed, a refresh that fails is not tried again.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a database that is away is waited for: as long as the writer waits, unless told otherwise.
+pub(super) const DATABASE_PATIENCE: Duration = Duration::from_secs(60);
 
 /// A token from the database or the token service. An error comes with the token that is about to expire, if there is
 /// one: it is better than none.
@@ -64,12 +66,12 @@ pub(super) async fn obtain(
         match errand.turn().await {
             Ok(Some(token)) => return Ok(token),
             Ok(None) => {}
+            // A restart of the database is no reason to give an account up.
+            Err(AuthError::Store(error)) if error.is_unavailable() && began.elapsed() < DATABASE_PATIENCE => {
+                sleep(POLL).await;
+            }
             Err(error) => {
-                let transient = match &error {
-                    AuthError::Unavailable { .. } | AuthError::Unreadable { .. } => true,
-                    AuthError::Store(error) => error.is_unavailable(),
-                    AuthError::Refused { .. } | AuthError::NeedsLogin { .. } | AuthError::Seal(_) => false,
-                };
+                let transient = matches!(error, AuthError::Unavailable { .. } | AuthError::Unreadable { .. });
                 match waits.next().filter(|_| transient && began.elapsed() < PATIENCE) {
                     Some(wait) => sleep(wait).await,
                     None => return Err((errand.spare, error)),

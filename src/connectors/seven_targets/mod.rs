@@ -344,6 +344,10 @@ impl Destination for SevenTargets {
         }
     }
 
+    fn is_about_another(&self, prepared: &Prepared, reply: &Reply) -> bool {
+        wire::address_in(reply).is_some_and(|said| !wire::is_same_address(&said, &prepared.lead.email))
+    }
+
     fn check(&self, replies: &[Reply]) -> CheckStep {
         self.check_account(replies)
     }

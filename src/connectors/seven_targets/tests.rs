@@ -98,6 +98,21 @@ fn read(asked: Asked, status: u16, body: &str) -> Option<Verdict> {
 }
 
 #[test]
+fn a_reply_about_another_lead_is_told_from_one_that_writes_the_address_differently() {
+    let mut prepared = full();
+    let mut is_about_another = |address: &str, said: serde_json::Value| {
+        prepared.lead.email = address.to_owned();
+        destination(&settings()).is_about_another(&prepared, &reply(201, said.to_string().as_bytes()))
+    };
+    assert!(is_about_another("zoe@acme.example", json!({"id": 7, "email": "zoa@acme.example"})));
+    assert!(!is_about_another("zoe@acme.example", json!({"id": 7, "email": " Zoe@ACME.example "})));
+    assert!(!is_about_another("zoe@xn--mller-kva.example", json!({"id": 7, "email": "zoe@müller.example"})));
+    for silent in [json!({"id": 7}), json!({"id": 7, "email": null}), json!({"id": 7, "email": ""}), json!([])] {
+        assert!(!is_about_another("zoe@acme.example", silent));
+    }
+}
+
+#[test]
 fn create_sends_every_field_that_the_lead_has() {
     let request = destination(&settings()).create(&full()).unwrap();
     assert_eq!(format!("{request:?}"), "POST https://api.7targets.com/leads");

@@ -1,9 +1,12 @@
 //! What look-ups may cost, and how many may be under way.
 
+use std::time::Duration;
+
 use tokio::sync::SemaphorePermit;
 
 use super::LookUps;
 use crate::exit::Exit;
+use crate::pipeline::away;
 use crate::pipeline::progress::Halt;
 use crate::pipeline::shared::Shared;
 use crate::store::Result;
@@ -71,7 +74,7 @@ impl LookUps {
             return;
         }
         let given_back = shared.store.take_quota(self.channel.account(), reserved.utc_day, -unused, None);
-        if let Some(Err(error)) = shared.cut.run_until_cancelled(given_back).await {
+        if let Err(error) = away::once(&shared.cut, Duration::ZERO, given_back).await {
             tracing::warn!("could not give {unused} unused credits back to today's budget: {error}");
         }
     }

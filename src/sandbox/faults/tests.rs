@@ -17,7 +17,8 @@ fn error(text: &str) -> String {
 #[test]
 fn a_plan_is_written_as_it_is_read() {
     let text = "create:reset-after=1%,create:500=2.5%,find:429=#3+7,*:502-after=0.01%,live_data:hang=100%,\
-                token:401=#1,update:html=ann@example.com,create:late=ann+x@example.com#2";
+                token:401=#1,update:html=ann@example.com,create:429-none=1%,create:other-lead-after=#2,\
+                create:late=ann+x@example.com#2";
     assert_eq!(plan(text).to_string(), text);
     assert_eq!(plan(" create:429=1% ,\n find:429=1%\n"), plan("create:429=1%,find:429=1%"));
     assert_eq!(plan(""), FaultPlan::default());

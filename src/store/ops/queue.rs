@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::store::statement::{query, query_as};
+use crate::store::statement::{query, query_as, query_scalar};
 use async_trait::async_trait;
 use serde::Serialize;
 
@@ -62,6 +62,19 @@ impl Queue for Handle {
         let counts = RunCounts { taken: rejected, rejected, ..RunCounts::default() };
         commit::count(&mut tx, run, &counts).await.map_err(&err)?;
         durable::commit(tx, "enqueue").await
+    }
+
+    async fn holds_row(&self, import: RunId, row: &NewLead) -> Result<bool> {
+        let mut tx = self.begin_read("holds_row").await?;
+        let found: i64 = query_scalar::<Db, _>(sql::HOLDS_ROW)
+            .bind(import.0)
+            .bind(bulk::text(&row.origin.file))
+            .bind(i64::try_from(row.origin.row).unwrap_or(i64::MAX))
+            .bind(bulk::text(&row.destination))
+            .fetch_one(&mut *tx)
+            .await
+            .map_err(failed("holds_row"))?;
+        Ok(found > 0)
     }
 
     async fn lease(&self, ask: &LeaseRequest, now: Timestamp) -> Result<Vec<Leased>> {
