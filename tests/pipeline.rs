@@ -16,7 +16,7 @@ use leadsync::exit::Exit;
 use leadsync::lead::{Event, LeadState};
 use leadsync::pipeline::run::RunOptions;
 use leadsync::sandbox::{SandboxOptions, Timing};
-use leadsync::store::{LeaseRequest, Step, StepOutcome};
+use leadsync::store::{Due, LeaseRequest, Step, StepOutcome};
 
 /// Far less than any time-out, and enough for a busy machine.
 const SOON: Duration = Duration::from_secs(20);
@@ -247,7 +247,7 @@ async fn a_late_acceptance_after_this_run_gave_up_is_one_lead_not_two() {
         destination: "7targets".into(),
         is_default: true,
         imported_by: None,
-        unprepared_too: true,
+        due: Due::All,
         max: 1,
         term,
     };

@@ -4,3 +4,6 @@ CREATE TABLE places (
     -- Which places are free from when, and how many are in which worker's hands until when (JSON).
     book TEXT NOT NULL
 ) STRICT;
+
+-- Leads of which nobody knows whether they arrived: a handful, to be found among however many wait.
+CREATE INDEX leads_doubtful ON leads (COALESCE(destination, ''), not_before_ms, id) WHERE state = 'sending';

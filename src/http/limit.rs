@@ -18,17 +18,16 @@ mod tests;
 
 mod fleet;
 mod hand;
+mod pace;
+mod permit;
 mod usual;
 
 use std::fmt;
 use std::num::NonZeroU32;
-use std::ops::Add;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use governor::clock::{Clock as GovernorClock, Reference};
-use governor::nanos::Nanos;
 use governor::{Quota, RateLimiter};
 use tokio::sync::{Mutex, Notify};
 use tokio::time::{Instant, sleep_until};
@@ -37,6 +36,9 @@ use tokio_util::sync::CancellationToken;
 use self::fleet::Fleet;
 pub use self::fleet::{Offer, Pool, Share};
 use self::hand::{Hand, Terms};
+use self::pace::{TokioClock, TokioInstant};
+use self::permit::Counted;
+pub use self::permit::{Departed, Permit};
 use super::message::Rate;
 use crate::clock::{Clock, Timestamp};
 
@@ -328,120 +330,5 @@ impl Shared {
             *gate = Some(Gate { opens, until, why: why.to_owned() });
         }
         longer
-    }
-}
-
-/// One more, for as long as it lives.
-struct Counted<'a>(&'a AtomicUsize);
-
-impl<'a> Counted<'a> {
-    fn new(count: &'a AtomicUsize) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(count)
-    }
-}
-
-impl Drop for Counted<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// The right to send one request.
-#[must_use = "a permit that is not used is a slot gone by"]
-pub struct Permit(Arc<Shared>);
-
-impl fmt::Debug for Permit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Permit")
-    }
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        if let Some(limits) = &self.0.limits {
-            limits.outstanding.fetch_sub(1, Ordering::Relaxed);
-        }
-    }
-}
-
-impl Permit {
-    fn new(shared: Arc<Shared>) -> Self {
-        if let Some(limits) = &shared.limits {
-            limits.outstanding.fetch_add(1, Ordering::Relaxed);
-        }
-        Self(shared)
-    }
-
-    /// Counts the departure, to be called right before the request is written: waits, as a rule not at all, until a place
-    /// is free. The answer is to be told when the reply has come.
-    pub async fn depart(self) -> Departed {
-        let number = match &self.0.limits {
-            Some(limits) => limits.place().await,
-            None => 0,
-        };
-        Departed { shared: Arc::clone(&self.0), number }
-    }
-}
-
-/// A request under way.
-pub struct Departed {
-    shared: Arc<Shared>,
-    number: u64,
-}
-
-impl fmt::Debug for Departed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Departed").field("number", &self.number).finish_non_exhaustive()
-    }
-}
-
-impl Departed {
-    /// The reply has come. A request whose reply never comes counts as late as can be.
-    pub fn replied(self) {
-        if let Some(limits) = &self.shared.limits {
-            limits.hand().replied(self.number, Instant::now());
-        }
-    }
-}
-
-impl Drop for Departed {
-    fn drop(&mut self) {
-        if let Some(limits) = &self.shared.limits {
-            limits.hand().settled(self.number);
-        }
-    }
-}
-
-/// Tokio's clock for governor, so that both sleep and are paused in tests together.
-#[derive(Clone, Copy, Debug)]
-struct TokioClock;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct TokioInstant(Instant);
-
-impl GovernorClock for TokioClock {
-    type Instant = TokioInstant;
-
-    fn now(&self) -> TokioInstant {
-        TokioInstant(Instant::now())
-    }
-}
-
-impl Add<Nanos> for TokioInstant {
-    type Output = Self;
-
-    fn add(self, nanos: Nanos) -> Self {
-        Self(self.0 + Duration::from(nanos))
-    }
-}
-
-impl Reference for TokioInstant {
-    fn duration_since(&self, earlier: Self) -> Nanos {
-        self.0.saturating_duration_since(earlier.0).into()
-    }
-
-    fn saturating_sub(&self, duration: Nanos) -> Self {
-        Self(self.0.checked_sub(duration.into()).unwrap_or(self.0))
     }
 }

@@ -9,6 +9,8 @@ mod flight;
 
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
 use self::after::{After, after};
 use self::flight::{CUT, Flight, exchange};
 use super::lane::Lane;
@@ -29,12 +31,13 @@ use crate::store::{CallRecord, Leased, Pause, QuotaCharge, Step, StepOutcome};
 
 /// Delivers one lead, or looks for it, or puts it down: always ends with the lead out of hand.
 pub async fn deliver(lane: Arc<Lane>, lead: Leased) {
+    let stop = if lead.state == LeadState::Sending { &lane.stop } else { &lane.creates };
     let slot = tokio::select! {
         slot = Arc::clone(&lane.slots).acquire_owned() => slot.ok(),
-        () = lane.stop.cancelled() => None,
+        () = stop.cancelled() => None,
     };
     // A free slot and the stop may come together; the stop wins.
-    let slot = slot.filter(|_| !lane.stop.is_cancelled());
+    let slot = slot.filter(|_| !stop.is_cancelled());
     let Some(slot) = slot else { return lane.put_back(&lead).await };
     let settlement = if !lane.is_fit().await {
         Settlement::PutBack
@@ -75,7 +78,7 @@ async fn create(lane: &Lane, mut lead: Leased) -> Settlement {
         Err(unsendable) => return refused(&lead, unsendable.to_string()),
     };
     for try_again in [true, false] {
-        let (permit, bearer) = match clearance(lane).await {
+        let (permit, bearer) = match clearance(lane, &lane.creates).await {
             Ok(cleared) => cleared,
             Err(settlement) => return settlement,
         };
@@ -111,7 +114,7 @@ async fn look(lane: &Lane, lead: Leased) -> Settlement {
         return Settlement::Judged(bare_case(lane, &lead, charged).without_question());
     };
     for try_again in [true, false] {
-        let (permit, bearer) = match clearance(lane).await {
+        let (permit, bearer) = match clearance(lane, &lane.stop).await {
             Ok(cleared) => cleared,
             Err(settlement) => return settlement,
         };
@@ -141,10 +144,10 @@ async fn look(lane: &Lane, lead: Leased) -> Settlement {
 }
 
 /// A rate permit and a token, in this order; or the lead goes back untouched.
-async fn clearance(lane: &Lane) -> Result<(Permit, Option<Bearer>), Settlement> {
-    let Some(permit) = lane.channel.permit(&lane.stop).await else { return Err(Settlement::PutBack) };
+async fn clearance(lane: &Lane, stop: &CancellationToken) -> Result<(Permit, Option<Bearer>), Settlement> {
+    let Some(permit) = lane.channel.permit(stop).await else { return Err(Settlement::PutBack) };
     // A refresh that has begun goes on without us.
-    match lane.stop.run_until_cancelled(lane.channel.bearer()).await {
+    match stop.run_until_cancelled(lane.channel.bearer()).await {
         None => Err(Settlement::PutBack),
         Some(Ok(bearer)) => Ok((permit, bearer)),
         Some(Err(error)) => {
@@ -231,14 +234,14 @@ async fn quota_used_up(lane: &Lane, lead: &Leased) -> Settlement {
     let now = lane.shared.clock.now();
     let tomorrow = now.next_utc_day();
     let why = format!("{}{} creates used up", Pause::DAILY_LIMIT, lane.limits.daily_limit.unwrap_or_default());
-    // For `status`; here the lane's end is enough.
+    // For `status`; here it is enough that nothing more is created.
     pauses::store(
         &lane.shared,
         &Pause { account: lane.channel.account().to_owned(), until: tomorrow, why: why.clone() },
     )
     .await;
     lane.shared.account.notice(format!("{}: {why}; the rest goes on after {tomorrow}", lane.name));
-    lane.stop.cancel();
+    lane.creates.cancel();
     let step = Step {
         reason: Some(format!("put off: {why}")),
         not_before: Some(tomorrow),

@@ -21,7 +21,7 @@ use crate::clock::{Clock, Moment, Timestamp};
 use crate::connectors::channel::Channel;
 use crate::connectors::{Destination, Limits};
 use crate::lead::LeadState;
-use crate::store::{LeaseRequest, Leased, Result as StoreResult};
+use crate::store::{Due, LeaseRequest, Leased, Result as StoreResult, Waiting};
 
 /// While leads are in hand, the queue is asked again this often for what came due meanwhile.
 const GLANCE: Duration = Duration::from_millis(200);
@@ -41,6 +41,8 @@ pub struct Lane {
     pub slots: Arc<Semaphore>,
     /// Take no new lead: the run is stopping, or this account is out of the game.
     pub stop: CancellationToken,
+    /// Create nothing more: that, or the day's creates are used up.
+    pub creates: CancellationToken,
     /// Leads leased and not yet put down.
     in_hand: AtomicI64,
     /// When a lead last reached its end, or work began: [`Timestamp::ms`].
@@ -64,6 +66,7 @@ impl Lane {
     ) -> Self {
         let limits = destination.limits();
         let stop = shared.stop.child_token();
+        let creates = stop.child_token();
         let slots = Arc::new(Semaphore::new(limits.concurrency.max(1)));
         let progress_ms = AtomicI64::new(shared.clock.now().ms());
         Self {
@@ -75,6 +78,7 @@ impl Lane {
             limits,
             slots,
             stop,
+            creates,
             in_hand: AtomicI64::new(0),
             progress_ms,
             queue: PlaceQueue::default(),
@@ -161,6 +165,12 @@ impl Lane {
         while let Some(ended) = tasks.join_next().await {
             self.reap(ended);
         }
+        if let Err(error) = self.settle_doubts(&mut tasks).await {
+            self.store_failed(&error);
+        }
+        while let Some(ended) = tasks.join_next().await {
+            self.reap(ended);
+        }
         // Others may be waiting for what is left of the limit.
         self.channel.limiter().leave().await;
     }
@@ -176,7 +186,7 @@ impl Lane {
     async fn feed(self: &Arc<Self>, most: usize, batch: usize, tasks: &mut JoinSet<()>) -> StoreResult<()> {
         let mut patience = Patience::new(self.shared.wait);
         self.keep_stored_pause().await?;
-        while !self.stop.is_cancelled() {
+        while !self.creates.is_cancelled() {
             while let Some(ended) = tasks.try_join_next() {
                 self.reap(ended);
             }
@@ -186,7 +196,8 @@ impl Lane {
                 self.room_or_stop(tasks).await;
                 continue;
             }
-            let got = self.lease(room).await?;
+            let due = if self.shared.can_prepare() { Due::All } else { Due::Prepared };
+            let got = self.lease(room, due).await?;
             let ends = patience.ends(
                 self.shared.account.progress.done(),
                 got.iter().any(|it| it.first_in_run),
@@ -201,9 +212,32 @@ impl Lane {
                 // What is due is not for this run.
                 break;
             } else {
-                match self.next_due().await? {
+                let now = self.shared.clock.now();
+                match self.next(|it| if it.due > 0 { Some(now) } else { it.next_due }).await? {
                     Some(due) if due <= ends => {
                         self.says_it_waits(Some(format!("next lead due {due}")));
+                        self.pause(self.shared.clock.now().until(due).max(GLANCE / 4), tasks).await;
+                    }
+                    _ => break,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Once the day's creates are used up: looks into what is in doubt, which costs none, so that nobody has to wait for
+    /// tomorrow to know what became of it.
+    async fn settle_doubts(self: &Arc<Self>, tasks: &mut JoinSet<()>) -> StoreResult<()> {
+        let ends = self.shared.clock.now().plus(self.shared.wait);
+        while self.creates.is_cancelled() && !self.stop.is_cancelled() {
+            let got = self.lease(DEPTH * self.limits.concurrency.max(1), Due::Doubtful).await?;
+            if !got.is_empty() {
+                self.dispatch(got, 1, tasks);
+            } else if self.in_hand() > 0 {
+                self.pause(GLANCE, tasks).await;
+            } else {
+                match self.next(|it| it.next_doubtful).await? {
+                    Some(due) if due <= ends => {
                         self.pause(self.shared.clock.now().until(due).max(GLANCE / 4), tasks).await;
                     }
                     _ => break,
@@ -217,7 +251,7 @@ impl Lane {
         tokio::select! {
             () = self.freed.notified() => {}
             Some(ended) = tasks.join_next(), if !tasks.is_empty() => self.reap(ended),
-            () = self.stop.cancelled() => {}
+            () = self.creates.cancelled() => {}
         }
     }
 
@@ -230,7 +264,7 @@ impl Lane {
         }
     }
 
-    async fn lease(&self, room: usize) -> StoreResult<Vec<Leased>> {
+    async fn lease(&self, room: usize, due: Due) -> StoreResult<Vec<Leased>> {
         let mut left = match &self.shared.limit {
             Some(left) => Some(left.lock().await),
             None => None,
@@ -244,7 +278,7 @@ impl Lane {
             destination: self.name.clone(),
             is_default: self.is_default,
             imported_by: self.shared.imported_by,
-            unprepared_too: self.shared.can_prepare(),
+            due,
             max: u32::try_from(granted).unwrap_or(u32::MAX),
             term: self.shared.leases.term(),
         };
@@ -290,22 +324,15 @@ impl Lane {
         }
     }
 
-    async fn next_due(&self) -> StoreResult<Option<Timestamp>> {
+    /// The earliest of what is told of this lane's leads.
+    async fn next(&self, of: impl Fn(&Waiting) -> Option<Timestamp>) -> StoreResult<Option<Timestamp>> {
         let ask = || self.shared.store.waiting(self.shared.imported_by, self.shared.clock.now());
         let waiting = self.shared.patiently(ask).await?;
-        let ours = waiting.into_iter().filter(|it| match &it.destination {
+        let ours = waiting.iter().filter(|it| match &it.destination {
             Some(name) => *name == self.name,
             None => self.is_default,
         });
-        let mut next: Option<Timestamp> = None;
-        for it in ours {
-            let due = if it.due > 0 { Some(self.shared.clock.now()) } else { it.next_due };
-            next = match (next, due) {
-                (Some(a), Some(b)) => Some(a.min(b)),
-                (a, b) => a.or(b),
-            };
-        }
-        Ok(next)
+        Ok(ours.filter_map(of).min())
     }
 }
 

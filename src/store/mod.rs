@@ -105,7 +105,7 @@ pub trait Queue: Send + Sync {
     /// was lost.
     async fn holds_row(&self, import: RunId, row: &NewLead) -> Result<bool>;
 
-    /// Leases up to `max` due leads: state `received`, `ready` or `sending`, `not_before_ms <= now`, and under no live
+    /// Leases up to `max` due leads: state `received`, `ready` or `sending` ([`Due`] narrows it), `not_before_ms <= now`, and under no live
     /// lease; those due longest first. No lead is ever under two live leases. Stamps `created_at_ms` and the destination
     /// where they are missing, sets the lead's run, and counts leads new to the run as `taken`. Postgres: texts are cut at
     /// 1,048,576 characters, since rows can hold more than a message can carry.

@@ -24,6 +24,7 @@ macro_rules! statements {
                 MATCHING = "matching",
                 MATCHING_BY_ID = "matching_by_id",
                 PICK = "pick",
+                PICK_DOUBTFUL = "pick_doubtful",
                 PICK_IMPORTED = "pick_imported",
                 PLACES_LOCK = "places_lock",
                 QUOTA_LOCK = "quota_lock",

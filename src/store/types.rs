@@ -68,12 +68,23 @@ pub struct LeaseRequest {
     pub is_default: bool,
     /// Only leads that this run itself imported (`leads.import_run_id`); `None`: everything due.
     pub imported_by: Option<RunId>,
-    /// Also those that are `received`; not when look-ups are out of order, so that what is prepared goes on.
-    pub unprepared_too: bool,
+    /// How far they have come.
+    pub due: Due,
     /// At most this many.
     pub max: u32,
     /// For how long.
     pub term: Duration,
+}
+
+/// Which of the leads that are due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// All of them.
+    All,
+    /// Not those that are `received`: look-ups are out of order, and what is prepared goes on.
+    Prepared,
+    /// Only those that are `sending`: nothing more may be created, and what is in doubt is looked into.
+    Doubtful,
 }
 
 /// A lead in this worker's hands until `expires`.
@@ -403,6 +414,8 @@ pub struct Waiting {
     pub leased: i64,
     /// When the next of the others comes due (by its own time, or when a lease lapses).
     pub next_due: Option<Timestamp>,
+    /// When the next comes, or came, due of which nobody knows whether it arrived.
+    pub next_doubtful: Option<Timestamp>,
 }
 
 /// One lead as `results` and `explain` show it.

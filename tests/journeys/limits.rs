@@ -4,10 +4,14 @@ use std::time::Duration;
 
 use leadsync::http::message::Rate;
 
-use crate::bench::{Bench, csv};
+use crate::bench::{Bench, csv, email};
 use crate::support::database::Kind;
 
-journeys![a_rate_is_never_exceeded_and_well_used, the_days_limit_holds_over_runs];
+journeys![
+    a_rate_is_never_exceeded_and_well_used,
+    the_days_limit_holds_over_runs,
+    what_is_in_doubt_is_looked_into_although_the_days_creates_are_used_up,
+];
 
 async fn a_rate_is_never_exceeded_and_well_used(kind: Kind) {
     let rate = Rate { count: 20, per: Duration::from_secs(1) };
@@ -37,5 +41,17 @@ async fn the_days_limit_holds_over_runs(kind: Kind) {
     let states = bench.states().await;
     assert_eq!(states["delivered"], 3, "{states:?}");
     assert_eq!(states.values().sum::<usize>(), 7, "{states:?}");
+    bench.nothing_is_leased();
+}
+
+async fn what_is_in_doubt_is_looked_into_although_the_days_creates_are_used_up(kind: Kind) {
+    let bench = Bench::new(kind).await;
+    bench.set("destinations.7targets.daily_limit", 3);
+    bench.set("destinations.7targets.concurrency", 1);
+    bench.faults(&format!("create:reset-after={}#1", email(2)));
+    bench.import(&csv(1..=9)).await.ends(0).says("daily limit of 3 creates used up");
+    assert_eq!(bench.leads().len(), 3);
+    bench.agrees().await;
+    assert_eq!(bench.number("SELECT count(*) FROM leads WHERE state = 'sending'"), 0);
     bench.nothing_is_leased();
 }

@@ -125,7 +125,7 @@ async fn a_pause_that_one_worker_was_told_of_holds_for_the_fleet(kind: Kind) {
 async fn a_fleet_keeps_one_daily_quota(kind: Kind) {
     let bench = Bench::with(kind, |options| options.latency = Duration::from_millis(10)).await;
     bench.set("destinations.7targets.daily_limit", 50);
-    bench.faults("create:401=2%,create:429=4%");
+    bench.faults("create:500=5%,create:reset-after=3%,create:401=2%,create:429=2%");
     bench.queue(&csv(1..=200)).await;
     let fleet: Vec<_> = (0..4).map(|_| bench.start(&["run"])).collect();
     for run in fleet {

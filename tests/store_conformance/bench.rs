@@ -6,8 +6,8 @@ use std::time::Duration;
 use leadsync::clock::Timestamp;
 use leadsync::lead::{Event, Lead, LeadId, LeadState, LookUp, Origin, Prepared, RawLead};
 use leadsync::store::{
-    CallId, CallRecord, Fingerprint, LeadFilter, LeadRecord, LeaseRequest, Leased, NewLead, Preparation, QuotaCharge,
-    Reinstated, RunCounts, RunId, Step, StepOutcome, Store,
+    CallId, CallRecord, Due, Fingerprint, LeadFilter, LeadRecord, LeaseRequest, Leased, NewLead, Preparation,
+    QuotaCharge, Reinstated, RunCounts, RunId, Step, StepOutcome, Store,
 };
 
 use crate::support::database::{Kind, TestDatabase};
@@ -68,7 +68,7 @@ impl Bench {
             destination: DESTINATION.to_owned(),
             is_default: true,
             imported_by: None,
-            unprepared_too: true,
+            due: Due::All,
             max,
             term: TERM,
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use leadsync::lead::{Event, LeadId, LeadState};
-use leadsync::store::{LeaseRequest, LeaseToken, NewLead, Step, StepOutcome};
+use leadsync::store::{Due, LeaseRequest, LeaseToken, NewLead, RunId, Step, StepOutcome};
 
 use crate::bench::{Bench, DESTINATION, NOW, TERM, applied, event, later, new_lead, prepare, send};
 use crate::support::database::Kind;
@@ -24,6 +24,7 @@ cases![
     what_waits_is_told_by_destination,
     a_ready_lead_is_leased_with_what_was_prepared,
     leads_that_need_preparing_can_be_left_out,
+    leads_in_doubt_can_be_taken_alone,
     leasing_uses_the_index_of_what_is_due,
 ];
 
@@ -235,11 +236,26 @@ async fn leads_that_need_preparing_can_be_left_out(bench: Bench) {
     bench
         .steps(&[Step { release: true, ..prepare(&leads[0], "a") }, Step { release: true, ..Step::of(&leads[1]) }])
         .await;
-    let prepared_only = LeaseRequest { unprepared_too: false, ..bench.ask(10) };
+    let prepared_only = LeaseRequest { due: Due::Prepared, ..bench.ask(10) };
     let leased = bench.lease(&prepared_only, NOW).await.unwrap();
     assert_eq!(leased.iter().map(|lead| lead.id).collect::<Vec<_>>(), [leads[0].id]);
     let rest = bench.lease(&bench.ask(10), NOW).await.unwrap();
     assert_eq!(rest.iter().map(|lead| lead.id).collect::<Vec<_>>(), [leads[1].id]);
+}
+
+async fn leads_in_doubt_can_be_taken_alone(bench: Bench) {
+    let leads = bench.leased(&["a@example.com", "b@example.com", "c@example.com"]).await;
+    bench.steps(&[prepare(&leads[0], "a"), prepare(&leads[1], "b")]).await;
+    let doubtful = Step { release: true, not_before: Some(later(50)), ..send(&leads[0]) };
+    bench.steps(&[doubtful, Step { release: true, ..Step::of(&leads[1]) }]).await;
+    let next_doubtful = bench.waiting(None, NOW).await.unwrap()[0].next_doubtful;
+    assert_eq!(next_doubtful, Some(later(50)));
+    let ask = LeaseRequest { due: Due::Doubtful, ..bench.ask(10) };
+    assert!(bench.lease(&ask, later(49)).await.unwrap().is_empty());
+    let elsewhere = LeaseRequest { imported_by: Some(RunId(77)), ..ask.clone() };
+    assert!(bench.lease(&elsewhere, later(50)).await.unwrap().is_empty());
+    let leased = bench.lease(&ask, later(50)).await.unwrap();
+    assert_eq!(leased.iter().map(|lead| lead.id).collect::<Vec<_>>(), [leads[0].id]);
 }
 
 async fn leasing_uses_the_index_of_what_is_due(bench: Bench) {

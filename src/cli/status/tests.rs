@@ -24,8 +24,14 @@ fn busy() -> FakeStore {
     let counts = RunCounts { taken: 5, delivered: 3, unconfirmed: 1, ..RunCounts::default() };
     FakeStore {
         waiting: vec![
-            Waiting { destination: None, due: 1, leased: 0, next_due: Some(NOW.plus(Duration::from_secs(240))) },
-            Waiting { destination: Some("crm".into()), due: 1, leased: 0, next_due: None },
+            Waiting {
+                destination: None,
+                due: 1,
+                leased: 0,
+                next_due: Some(NOW.plus(Duration::from_secs(240))),
+                next_doubtful: None,
+            },
+            Waiting { destination: Some("crm".into()), due: 1, leased: 0, next_due: None, next_doubtful: None },
         ],
         pauses: vec![Pause {
             account: "7targets-0123456789abcdef".into(),

@@ -13,8 +13,8 @@ use crate::store::durable;
 use crate::store::error::failed;
 use crate::store::rows::{ClaimRow, LeasedRow, Picked, WaitingRow};
 use crate::store::{
-    Fingerprint, LeadFilter, LeaseRequest, LeaseToken, Leased, NewLead, Operation, Queue, Result, RunCounts, RunId,
-    Step, StepOutcome, Waiting, bulk,
+    Due, Fingerprint, LeadFilter, LeaseRequest, LeaseToken, Leased, NewLead, Operation, Queue, Result, RunCounts,
+    RunId, Step, StepOutcome, Waiting, bulk,
 };
 
 /// A row of `enqueue`.
@@ -86,15 +86,17 @@ impl Queue for Handle {
         let mut picked = Vec::new();
         // One look for each range of the index, so that neither is sorted.
         for destination in [Some(ask.destination.as_str()), ask.is_default.then_some("")].into_iter().flatten() {
-            let pick = match ask.imported_by {
-                None => query_as::<Db, Picked>(sql::PICK),
-                Some(_) => query_as::<Db, Picked>(sql::PICK_IMPORTED),
+            let text = match (ask.due, ask.imported_by) {
+                (Due::Doubtful, _) => sql::PICK_DOUBTFUL,
+                (_, None) => sql::PICK,
+                (_, Some(_)) => sql::PICK_IMPORTED,
             };
-            let pick =
-                pick.bind(destination.to_owned()).bind(now.ms()).bind(i64::from(ask.max)).bind(ask.unprepared_too);
-            let pick = match ask.imported_by {
-                None => pick,
-                Some(import) => pick.bind(import.0),
+            let pick = query_as::<Db, Picked>(text).bind(destination.to_owned()).bind(now.ms());
+            let pick = pick.bind(i64::from(ask.max));
+            let pick = match (ask.due, ask.imported_by) {
+                (Due::Doubtful, import) => pick.bind(import.map(|import| import.0)),
+                (due, None) => pick.bind(due == Due::All),
+                (due, Some(import)) => pick.bind(due == Due::All).bind(import.0),
             };
             picked.extend(pick.fetch_all(&mut *tx).await.map_err(&err)?);
         }

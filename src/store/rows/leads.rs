@@ -160,6 +160,7 @@ pub(in crate::store) struct WaitingRow {
     due: i64,
     leased: i64,
     next_due_ms: Option<i64>,
+    next_doubtful_ms: Option<i64>,
 }
 
 impl From<WaitingRow> for Waiting {
@@ -169,6 +170,7 @@ impl From<WaitingRow> for Waiting {
             due: row.due,
             leased: row.leased,
             next_due: row.next_due_ms.map(at),
+            next_doubtful: row.next_doubtful_ms.map(at),
         }
     }
 }
