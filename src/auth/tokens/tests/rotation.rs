@@ -298,6 +298,16 @@ async fn an_exchange_is_not_begun_when_most_of_its_turn_is_over() {
     assert_eq!(vault.lost(account.token_key()), 0, "what was not sent is not lost");
 }
 
+#[tokio::test(start_paused = true)]
+async fn others_are_not_waited_for_without_end() {
+    let (idp, vault, clock, account) = setting(3600).await;
+    vault.put_turn(account.token_key(), clock.now().plus(HOUR));
+    let error = worker(&vault, &clock).bearer(&account).await.unwrap_err();
+    assert_eq!(error.to_string(), "other workers have tried to get a token for 90 s");
+    assert_eq!(error.exit(), Exit::Unavailable);
+    assert!(idp.presented().is_empty());
+}
+
 /// Waits until something has happened.
 pub(super) async fn until(what: &str, happened: impl Fn() -> bool) {
     let began = std::time::Instant::now();
