@@ -23,6 +23,9 @@ struct Rows {
     failures: usize,
     /// Whoever stores a token is never heard of again.
     dies_before_storing: bool,
+    /// How long it takes to get a turn, and how many were given.
+    turns_take: std::time::Duration,
+    turns_given: usize,
     deaths: usize,
     keys: HashMap<String, Vec<u8>>,
     calls: Vec<CallRecord>,
@@ -42,6 +45,21 @@ impl FakeVault {
     /// Whether every method fails as if the database were away.
     pub(crate) fn set_down(&self, down: bool) {
         self.0.lock().unwrap().down = down;
+    }
+
+    /// How long it takes from now on to get a turn.
+    pub(crate) fn turns_take(&self, time: std::time::Duration) {
+        self.0.lock().unwrap().turns_take = time;
+    }
+
+    /// How often somebody asked for a turn and was answered.
+    pub(crate) fn turns_given(&self) -> usize {
+        self.0.lock().unwrap().turns_given
+    }
+
+    /// Refreshes of the present generation that never ended.
+    pub(crate) fn lost(&self, account: &str) -> u32 {
+        self.0.lock().unwrap().turns.get(account).map_or(0, |turn| turn.lost)
     }
 
     /// How many died like that.
@@ -126,10 +144,13 @@ impl Vault for FakeVault {
         until: Timestamp,
         now: Timestamp,
     ) -> Result<RefreshTurn> {
+        let takes = self.rows()?.turns_take;
+        tokio::time::sleep(takes).await;
         let mut rows = self.rows()?;
         if rows.tokens.get(account).map_or(0, |token| token.generation) != generation {
             return Ok(RefreshTurn::Superseded);
         }
+        rows.turns_given += 1;
         let turn = rows.turns.entry(account.into()).or_default();
         if let Some(why) = &turn.needs_login {
             return Ok(RefreshTurn::NeedsLogin { why: why.clone() });

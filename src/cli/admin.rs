@@ -147,11 +147,19 @@ mod tests {
         let later = NOW.plus(Duration::from_secs(3000));
         let good = ("7targets-4fd2056de85c6a70".to_owned(), token(None, later));
         assert_eq!(tokens_text(std::slice::from_ref(&good), NOW).1, Exit::Done);
-        let tokens = [good, ("enrich-036a5f1b8953e516".to_owned(), token(Some("the refresh token was revoked"), NOW))];
+        // Its very first refresh token was refused.
+        let never =
+            StoredToken { generation: 0, refreshed_at: Timestamp::default(), ..token(Some("it was refused"), NOW) };
+        let tokens = [
+            good,
+            ("crm-7b1e0d5a22c94f18".to_owned(), never),
+            ("enrich-036a5f1b8953e516".to_owned(), token(Some("the refresh token was revoked"), NOW)),
+        ];
         let (text, exit) = tokens_text(&tokens, NOW);
         assert_eq!(exit, Exit::Usage);
         insta::assert_snapshot!(plain(&text), @r"
         7targets  good until 2026-11-22T06:20:59Z (in 50 min)  refreshed 10 min ago
+        crm       needs a new login: it was refused  never had a token
         enrich    needs a new login: the refresh token was revoked  refreshed 10 min ago
         ");
     }

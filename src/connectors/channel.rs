@@ -101,7 +101,7 @@ impl Channel {
         self.account.name()
     }
 
-    /// What tokens, quotas and pauses are stored under.
+    /// What quotas and pauses are stored under.
     pub fn account(&self) -> &str {
         self.account.key()
     }

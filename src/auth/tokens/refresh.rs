@@ -41,9 +41,12 @@ pub(super) const EXCHANGE_TURN: Duration = Duration::from_secs(30);
 /// With less time than this left, an exchange is not begun.
 const WORTH_BEGINNING: Duration = Duration::from_secs(5);
 /// How long a token service that asks for a pause is left alone at most, since somebody waits for the token.
-const PAUSE_MAX: Duration = Duration::from_secs(30);
+const PAUSE_MAX: Duration = Duration::from_secs(10);
 /// How long a new refresh token is held while the database can't take it.
 const HOLD: Duration = Duration::from_secs(120);
+/// How long other workers' attempts are waited for, where there is no token to go on with: an exchange whose answer was
+/// lost, its repeat, and some.
+const OTHERS: Duration = Duration::from_secs(90);
 /// How often the database is asked whether another worker's refresh has ended.
 const POLL: Duration = Duration::from_millis(200);
 /// Once this has passed, a refresh that fails is not tried again.
@@ -61,7 +64,7 @@ pub(super) async fn obtain(
 ) -> Result<Token, (Option<Token>, AuthError)> {
     let began = Instant::now();
     let mut waits = Backoff::default().short();
-    let mut errand = Errand { shared, account, grant, dead, holder: new_holder(), spare: None };
+    let mut errand = Errand { shared, account, grant, dead, began, holder: new_holder(), spare: None };
     loop {
         match errand.turn().await {
             Ok(Some(token)) => return Ok(token),
@@ -88,6 +91,7 @@ struct Errand<'a> {
     grant: &'a Grant,
     /// The API refuses the token of this generation.
     dead: Option<i64>,
+    began: Instant,
     /// Our name in the turn: the same until a request has left and was lost.
     holder: i64,
     /// A token that is still good, but should be renewed.
@@ -116,6 +120,9 @@ impl Errand<'_> {
             RefreshTurn::Superseded => Ok(None),
             // Whoever has the turn renews it ahead of time; meanwhile the old one is good.
             RefreshTurn::Busy { .. } if self.spare.is_some() => Ok(self.spare.clone()),
+            RefreshTurn::Busy { .. } if self.began.elapsed() > OTHERS => Err(AuthError::Unavailable {
+                why: format!("other workers have tried to get a token for {} s", OTHERS.as_secs()),
+            }),
             RefreshTurn::Busy { until } => {
                 sleep(POLL.min(now.until(until)).max(Duration::from_millis(1))).await;
                 Ok(None)

@@ -10,7 +10,12 @@ use crate::exit::Exit;
 use crate::http::fake::{http_reply, serve};
 
 fn account(addr: SocketAddr) -> Account {
-    let token_url: url::Url = format!("http://{addr}/oauth2/token").parse().unwrap();
+    account_at(addr, "/oauth2/token")
+}
+
+/// An account that asks with a secret.
+fn account_at(addr: SocketAddr, path: &str) -> Account {
+    let token_url: url::Url = format!("http://{addr}{path}").parse().unwrap();
     let grant = Grant::ClientCredentialsBasic {
         token_url: token_url.clone(),
         client_id: "client".into(),

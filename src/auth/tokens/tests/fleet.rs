@@ -53,14 +53,7 @@ impl Fleet {
 
     /// An account that asks with a secret.
     fn with_secret(&self) -> Account {
-        let token_url: url::Url = format!("http://{}/token", self.idp.addr).parse().unwrap();
-        let grant = Grant::ClientCredentialsBasic {
-            token_url: token_url.clone(),
-            client_id: "client".into(),
-            client_secret: Secret::new("topsecret"),
-            scope: None,
-        };
-        Account::new("crm", &token_url, Auth::Grant(grant))
+        account_at(self.idp.addr, "/token")
     }
 
     /// What each worker gets, all asking at once.

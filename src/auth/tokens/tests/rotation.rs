@@ -265,9 +265,52 @@ async fn the_seed_is_not_used_again_because_a_key_is_gone() {
     assert_eq!(idp.presented(), [SEED]);
 }
 
+#[tokio::test]
+async fn a_turn_to_ask_with_a_secret_lasts_as_long_as_its_holder_lives() {
+    let (idp, vault, clock, _) = setting(3600).await;
+    let account = account_at(idp.addr, "/token");
+    idp.fates([Fate::Held]);
+    let asking = asks(&worker(&vault, &clock), &account);
+    idp.arrival().await;
+    let other = asks(&worker(&vault, &clock), &account);
+    for _ in 0..3 {
+        clock.advance(Duration::from_secs(3));
+        let renewed = || vault.turn_until(account.token_key()).unwrap() > clock.now().plus(Duration::from_secs(3));
+        until("the turn was renewed", renewed).await;
+    }
+    assert!(!other.is_finished());
+    idp.release();
+    for asked in [asking, other] {
+        assert_eq!(asked.await.unwrap().unwrap().unwrap().token.expose(), "a1");
+    }
+    assert_eq!(idp.presented(), ["-"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_exchange_is_not_begun_when_most_of_its_turn_is_over() {
+    let (idp, vault, clock, account) = setting(3600).await;
+    // A worker that is suspended right after it got its turn.
+    vault.turns_take(Duration::from_secs(21));
+    let asking = asks(&worker(&vault, &clock), &account);
+    until("it tried several times", || vault.turns_given() >= 3).await;
+    asking.abort();
+    assert!(idp.presented().is_empty());
+    assert_eq!(vault.lost(account.token_key()), 0, "what was not sent is not lost");
+}
+
+#[tokio::test(start_paused = true)]
+async fn others_are_not_waited_for_without_end() {
+    let (idp, vault, clock, account) = setting(3600).await;
+    vault.put_turn(account.token_key(), clock.now().plus(HOUR));
+    let error = worker(&vault, &clock).bearer(&account).await.unwrap_err();
+    assert_eq!(error.to_string(), "other workers have tried to get a token for 90 s");
+    assert_eq!(error.exit(), Exit::Unavailable);
+    assert!(idp.presented().is_empty());
+}
+
 /// Waits until something has happened.
 pub(super) async fn until(what: &str, happened: impl Fn() -> bool) {
-    let began = Instant::now();
+    let began = std::time::Instant::now();
     while !happened() {
         assert!(began.elapsed() < Duration::from_secs(60), "waited in vain until {what}");
         tokio::time::sleep(Duration::from_millis(3)).await;
