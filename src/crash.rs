@@ -49,7 +49,7 @@ mod armed {
     const VARIABLE: &str = "LEADSYNC_CRASH";
 
     /// Transactions that write, by the names that errors give them.
-    const TRANSACTIONS: [&str; 16] = [
+    const TRANSACTIONS: [&str; 17] = [
         "migrate",
         "keep_sealed_key",
         "begin_run",
@@ -62,6 +62,7 @@ mod armed {
         "replace_token",
         "abandon_refresh",
         "take_quota",
+        "share_places",
         "remember",
         "log_calls",
         "pause",

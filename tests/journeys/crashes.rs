@@ -37,6 +37,8 @@ struct Case {
 enum Job {
     /// A file into an empty database, with look-ups under a budget.
     Import,
+    /// The same, under a rate limit that workers share.
+    Limited,
     /// The same, so slow that leases are renewed.
     SlowImport,
     /// The same, and the destination asks for a pause.
@@ -51,6 +53,7 @@ enum Job {
 
 fn job(point: &str) -> Job {
     match point.split('.').next().unwrap() {
+        "share_places" => Job::Limited,
         "renew" => Job::SlowImport,
         "pause" => Job::Paused,
         "find" => Job::LostReply,
@@ -205,6 +208,7 @@ async fn bench(case: &Case) -> Bench {
     bench.set("destinations.7targets.timeout", "30s");
     match job {
         Job::Import | Job::Retry => {}
+        Job::Limited => bench.set("destinations.7targets.rate", "50/s"),
         Job::SlowImport => {
             bench.set("destinations.7targets.concurrency", 1);
             bench.set("destinations.7targets.timeout", "5s");

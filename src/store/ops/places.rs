@@ -4,6 +4,7 @@ use sqlx::{query, query_as, query_scalar};
 
 use super::{Db, Handle, sql};
 use crate::clock::Timestamp;
+use crate::store::durable;
 use crate::store::error::failed;
 use crate::store::places::Book;
 use crate::store::rows::{PauseRow, Text};
@@ -35,7 +36,7 @@ pub(super) async fn share(handle: &Handle, ask: &PlacesAsk, now: Timestamp) -> R
         .fetch_optional(&mut *tx)
         .await
         .map_err(&err)?;
-    tx.commit().await.map_err(&err)?;
+    durable::commit(tx, "share_places").await?;
     share.pause = pause.map(Pause::from);
     Ok(share)
 }
