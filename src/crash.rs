@@ -49,10 +49,12 @@ mod armed {
     const VARIABLE: &str = "LEADSYNC_CRASH";
 
     /// Transactions that write, by the names that errors give them.
-    const TRANSACTIONS: [&str; 17] = [
+    const TRANSACTIONS: [&str; 19] = [
         "migrate",
         "keep_sealed_key",
         "begin_run",
+        "begin_turn",
+        "renew_turn",
         "enqueue",
         "lease",
         "renew",

@@ -26,6 +26,9 @@
     reason = "most readers of these pages read the code: `cargo doc --document-private-items` has the targets"
 )]
 
+#[cfg(test)]
+extern crate self as leadsync;
+
 mod auth;
 pub mod cli;
 pub mod clock;
@@ -40,4 +43,7 @@ pub mod pipeline;
 pub mod sandbox;
 pub mod secret;
 pub mod store;
+#[cfg(test)]
+#[path = "../tests/support/mod.rs"]
+mod support;
 mod telemetry;

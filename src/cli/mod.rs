@@ -104,6 +104,9 @@ fn execute(cli: Cli) -> Outcome {
         .enable_all()
         .build()
         .map_err(|error| Failure::from(anyhow::Error::new(error).context("could not start the worker threads")))?;
+    let _inside = runtime.enter();
+    signals::survive_file_size_limit()
+        .map_err(|error| Failure::from(anyhow::Error::new(error).context("could not listen for signals")))?;
     let context = Context { console: Console::new(&cli.global), global: cli.global };
     let ended = runtime.block_on(dispatch(&cli.command, &context));
     // Not dropped: that would wait for blocking tasks, such as a read of a terminal that nobody types on.

@@ -155,6 +155,11 @@ impl Channel {
         self.tokens.expired(&self.account, bearer.generation).await
     }
 
+    /// To be awaited before the process ends: see [`Tokens::finish`] and [`Limiter::leave`].
+    pub async fn finish(&self) {
+        tokio::join!(self.tokens.finish(), self.limiter.leave());
+    }
+
     /// Writes the request: departs through the limiter, sends, and says what came back and how long it took. Never
     /// repeats. `permit` is used up; the departure may wait for its window: see [`Channel::send_if`].
     pub async fn send(&self, permit: Permit, bearer: Option<&Bearer>, request: &Request) -> Exchange {

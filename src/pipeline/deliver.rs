@@ -24,7 +24,7 @@ use crate::connectors::{Asked, UnknownPolicy, Verdict};
 use crate::crash::{self, At};
 use crate::http::limit::Permit;
 use crate::http::message::Request;
-use crate::lead::{Event, LeadState};
+use crate::lead::{Event, LeadState, Prepared};
 use crate::store::{CallRecord, Leased, Pause, QuotaCharge, Step, StepOutcome};
 
 /// Delivers one lead, or looks for it, or puts it down: always ends with the lead out of hand.
@@ -83,7 +83,7 @@ async fn create(lane: &Lane, mut lead: Leased) -> Settlement {
             (Sent::Exchange(exchange, bearer), charged) => (exchange, bearer, charged),
             (Sent::Not(settlement), _) => return settlement,
         };
-        let verdict = read(lane, Asked::Create, &exchange);
+        let verdict = read(lane, Asked::Create, &prepared, &exchange);
         // From here on it matters when it really left, not when we meant it to.
         let case = case(lane, &lead, &exchange, "create", &verdict, charged);
         let judgement = Case { sent_at: exchange.started_at, ..case }.after_create(verdict.clone());
@@ -117,7 +117,7 @@ async fn look(lane: &Lane, lead: Leased) -> Settlement {
         };
         let (exchange, verdict) = match exchange(lane, permit, bearer.as_ref(), "find", &question, |_| true).await {
             Flight::Landed(exchange) => {
-                let verdict = read(lane, Asked::Find, &exchange);
+                let verdict = read(lane, Asked::Find, &prepared, &exchange);
                 (exchange, verdict)
             }
             Flight::Cut(exchange) => {
@@ -249,12 +249,13 @@ async fn quota_used_up(lane: &Lane, lead: &Leased) -> Settlement {
     Settlement::Judged(Judgement { steps: vec![step], next: Next::Scheduled(tomorrow) })
 }
 
-fn read(lane: &Lane, asked: Asked, exchange: &Exchange) -> Verdict {
+/// What the reply means, in words without what it may quote of the lead.
+fn read(lane: &Lane, asked: Asked, prepared: &Prepared, exchange: &Exchange) -> Verdict {
     let own_word = match &exchange.result {
         Ok(reply) => lane.destination.read(asked, reply),
         Err(_) => None,
     };
-    own_word.unwrap_or_else(|| classify(asked, &exchange.result))
+    own_word.unwrap_or_else(|| classify(asked, &exchange.result)).discreet(prepared)
 }
 
 fn case<'a>(

@@ -24,4 +24,5 @@ pub mod run;
 mod shared;
 pub mod site;
 pub mod source;
+pub(crate) mod turn;
 mod writer;

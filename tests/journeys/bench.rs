@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -145,6 +145,13 @@ impl Bench {
         table.insert(name.to_owned(), value.into());
     }
 
+    /// A text of the configuration.
+    pub fn get(&self, key: &str) -> String {
+        let config = toml::Value::Table(self.config.lock().unwrap().clone());
+        let value = key.split('.').fold(&config, |table, name| &table[name]);
+        value.as_str().unwrap().to_owned()
+    }
+
     /// Switches look-ups on.
     pub fn look_up(&self) {
         self.set("enrich.kind", "live_data");
@@ -215,17 +222,54 @@ impl Bench {
         self.watch(command, args)
     }
 
+    /// Starts the program with this as its standard input.
+    pub fn start_fed(&self, args: &[&str], input: impl Into<Stdio>) -> Process {
+        let mut command = self.command(args);
+        command.stdin(input);
+        self.watch(command, args)
+    }
+
     fn watch(&self, mut command: Command, args: &[&str]) -> Process {
         let mut child = command.spawn().unwrap();
         let (mut out, mut err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        let so_far = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::clone(&so_far);
         let words = tokio::spawn(async move {
-            let (mut out_bytes, mut err_bytes) = (Vec::new(), Vec::new());
-            let (a, b) = tokio::join!(out.read_to_end(&mut out_bytes), err.read_to_end(&mut err_bytes));
-            a.and(b).unwrap();
+            let mut out_bytes = Vec::new();
+            let listening = async {
+                let mut some = [0; 4096];
+                loop {
+                    let n = err.read(&mut some).await.unwrap();
+                    heard.lock().unwrap().extend_from_slice(&some[..n]);
+                    if n == 0 {
+                        break;
+                    }
+                }
+            };
+            let (a, ()) = tokio::join!(out.read_to_end(&mut out_bytes), listening);
+            a.unwrap();
+            let err_bytes = std::mem::take(&mut *heard.lock().unwrap());
             (String::from_utf8(out_bytes).unwrap(), String::from_utf8(err_bytes).unwrap())
         });
         let secrets = self.secrets();
-        Process { child, words, secrets, args: args.join(" ") }
+        Process { child, words, so_far, secrets, args: args.join(" ") }
+    }
+
+    /// The same through a shell, which may change what the program inherits: in `script`, `"$@"` is the program.
+    pub fn start_in_shell(&self, script: &str, args: &[&str]) -> Process {
+        let program = self.command(args);
+        let program = program.as_std();
+        let mut command = Command::new("sh");
+        command.args(["-c", script, "sh"]).arg(program.get_program()).args(program.get_args());
+        for (name, value) in program.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        command.current_dir(self.dir.path());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        self.watch(command, args)
     }
 
     /// Runs the program to its end.
@@ -236,9 +280,7 @@ impl Bench {
     /// The same, with this on its standard input.
     pub async fn leadsync_fed(&self, args: &[&str], input: &str) -> Said {
         let file = std::fs::File::open(self.file("stdin", input)).unwrap();
-        let mut command = self.command(args);
-        command.stdin(file);
-        self.watch(command, args).ended().await
+        self.start_fed(args, file).ended().await
     }
 
     /// `import`, from a file with this content.
@@ -386,11 +428,18 @@ impl Bench {
 pub struct Process {
     child: Child,
     words: JoinHandle<(String, String)>,
+    /// What it has said on standard error until now.
+    so_far: Arc<Mutex<Vec<u8>>>,
     secrets: Vec<String>,
     args: String,
 }
 
 impl Process {
+    /// Its number.
+    pub fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id().unwrap().try_into().unwrap()).unwrap()
+    }
+
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) {
         let Some(pid) = self.child.id() else { return };
@@ -404,6 +453,18 @@ impl Process {
         // Only a look: the runtime waits for the same process.
         let look = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         waitid(WaitId::Pid(pid), look).unwrap().is_some()
+    }
+
+    /// Whether it has said this on standard error by now.
+    pub fn has_said(&self, words: &str) -> bool {
+        String::from_utf8_lossy(&self.so_far.lock().unwrap()).contains(words)
+    }
+
+    /// Whether it listens to signals by now, instead of being ended by them.
+    pub fn listens(&self) -> bool {
+        let status = read(format!("/proc/{}/status", self.pid().as_raw_nonzero()));
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+        u64::from_str_radix(caught.trim(), 16).unwrap() >> (Signal::TERM.as_raw() - 1) & 1 == 1
     }
 
     /// Whether it has ended.

@@ -37,7 +37,9 @@ struct Case {
 enum Job {
     /// A file into an empty database, with look-ups under a budget.
     Import,
-    /// The same, under a rate limit that workers share.
+    /// Only the loading of it.
+    QueueOnly,
+    /// The same as an import, under a rate limit that is shared.
     Limited,
     /// The same, so slow that leases are renewed.
     SlowImport,
@@ -53,6 +55,7 @@ enum Job {
 
 fn job(point: &str) -> Job {
     match point.split('.').next().unwrap() {
+        "begin_run" | "renew_turn" => Job::QueueOnly,
         "share_places" => Job::Limited,
         "renew" => Job::SlowImport,
         "pause" => Job::Paused,
@@ -207,8 +210,8 @@ async fn bench(case: &Case) -> Bench {
     bench.set("enrich.timeout", "30s");
     bench.set("destinations.7targets.timeout", "30s");
     match job {
-        Job::Import | Job::Retry => {}
-        Job::Limited => bench.set("destinations.7targets.rate", "50/s"),
+        Job::Import | Job::QueueOnly | Job::Retry => {}
+        Job::Limited => bench.set("destinations.7targets.rate", "1000/s"),
         Job::SlowImport => {
             bench.set("destinations.7targets.concurrency", 1);
             bench.set("destinations.7targets.timeout", "5s");
@@ -230,7 +233,10 @@ async fn arguments(job: Job, bench: &Bench) -> Vec<&'static str> {
         bench.faults("");
         return vec!["retry", "--state", "rejected"];
     }
-    vec!["import", "leads.csv"]
+    match job {
+        Job::QueueOnly => vec!["import", "--queue-only", "leads.csv"],
+        _ => vec!["import", "leads.csv"],
+    }
 }
 
 /// As long as a dead worker's leases, its turn at the token service and its last requests take to lapse. Returns the leads
@@ -240,6 +246,7 @@ fn time_passes(bench: &Bench) -> BTreeSet<String> {
     bench.database.sql("UPDATE leads SET lease_expires_ms = 1 WHERE lease_token IS NOT NULL");
     let in_flight = emails(bench, "sending");
     bench.database.sql("UPDATE leads SET not_before_ms = 1 WHERE state = 'sending'");
+    bench.database.sql("DELETE FROM places");
     bench.database.sql("UPDATE tokens SET refresh_until_ms = 1 WHERE refresh_until_ms IS NOT NULL");
     in_flight
 }

@@ -1,3 +1,6 @@
+mod fleet;
+mod rotation;
+
 use std::net::SocketAddr;
 
 use super::*;
@@ -119,7 +122,11 @@ fn stored(tokens: &Tokens, account: &Account, access: &str, life: Duration, left
     let expires_at = SystemClock.now().plus(left);
     StoredToken {
         generation: 5,
-        sealed: tokens.0.keyring.seal(format!(r#"{{"access":"{access}"}}"#).as_bytes(), &place(account)).unwrap(),
+        sealed: tokens
+            .0
+            .keyring
+            .seal(format!(r#"{{"access":"{access}"}}"#).as_bytes(), &secrets::place(account))
+            .unwrap(),
         expires_at,
         refreshed_at: expires_at.minus(life),
         needs_login: None,

@@ -50,7 +50,19 @@ impl Channel {
         stop: &CancellationToken,
     ) -> (Result<Reply, AskError>, Vec<CallRecord>) {
         let mut calls = Vec::new();
-        let result = self.repeat(what, request, stop, &mut calls).await;
+        let result = self.repeat(what, request, stop, self.backoff.short(), &mut calls).await;
+        (result, calls)
+    }
+
+    /// The same, but nothing is repeated, except after a 401 with a new token.
+    pub async fn ask_once(
+        &self,
+        what: &'static str,
+        request: &Request,
+        stop: &CancellationToken,
+    ) -> (Result<Reply, AskError>, Vec<CallRecord>) {
+        let mut calls = Vec::new();
+        let result = self.repeat(what, request, stop, std::iter::empty(), &mut calls).await;
         (result, calls)
     }
 
@@ -59,9 +71,9 @@ impl Channel {
         what: &'static str,
         request: &Request,
         stop: &CancellationToken,
+        mut waits: impl Iterator<Item = Duration> + Send,
         calls: &mut Vec<CallRecord>,
     ) -> Result<Reply, AskError> {
-        let mut waits = self.backoff.short();
         let mut refreshed = false;
         loop {
             let permit = self.permit(stop).await.ok_or(AskError::Stopped)?;

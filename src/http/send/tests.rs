@@ -13,6 +13,8 @@ use tokio::sync::mpsc;
 use super::*;
 use crate::http::fake::read_request;
 
+mod hostile;
+
 const LONG: Duration = Duration::from_secs(20);
 
 /// Closes with RST instead of FIN.

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
+use crate::store::statement::{query, query_as};
 use async_trait::async_trait;
 use serde::Serialize;
-use sqlx::{query, query_as};
 
 use super::{Db, Handle, commit, sql};
 use crate::clock::Timestamp;

@@ -1,8 +1,8 @@
 //! What accounts share. Compiled once for each database, inside its module.
 
+use crate::store::statement::{query, query_as, query_scalar};
 use async_trait::async_trait;
 use serde::Serialize;
-use sqlx::{query, query_as, query_scalar};
 
 use super::{Db, Handle, commit, places, sql};
 use crate::clock::Timestamp;
@@ -65,12 +65,12 @@ impl Vault for Handle {
             .await
             .map_err(&err)?;
         let turn = refresh::turn(&row, generation, holder, now);
-        if let RefreshTurn::Yours { repeated } = turn {
+        if let RefreshTurn::Yours { lost } = turn {
             query::<Db>(sql::REFRESH_BEGIN)
                 .bind(account.to_owned())
                 .bind(holder)
                 .bind(until.ms())
-                .bind(i64::from(repeated))
+                .bind(i64::from(lost))
                 .execute(&mut *tx)
                 .await
                 .map_err(&err)?;
@@ -108,29 +108,32 @@ impl Vault for Handle {
         Ok(done.rows_affected() > 0)
     }
 
-    async fn abandon_refresh(&self, account: &str, holder: i64) -> Result<()> {
+    async fn abandon_refresh(&self, account: &str, holder: i64, not_before: Timestamp) -> Result<()> {
         let err = failed("abandon_refresh");
         let mut tx = self.begin("abandon_refresh").await?;
         query::<Db>(sql::ABANDON_REFRESH)
             .bind(account.to_owned())
             .bind(holder)
+            .bind(not_before.ms())
             .execute(&mut *tx)
             .await
             .map_err(&err)?;
         durable::commit(tx, "abandon_refresh").await
     }
 
-    async fn mark_needs_login(&self, account: &str, generation: i64, why: &str) -> Result<()> {
+    async fn mark_needs_login(&self, account: &str, generation: i64, holder: i64, why: &str) -> Result<bool> {
         let err = failed("mark_needs_login");
         let mut tx = self.begin("mark_needs_login").await?;
-        query::<Db>(sql::MARK_NEEDS_LOGIN)
+        let done = query::<Db>(sql::MARK_NEEDS_LOGIN)
             .bind(account.to_owned())
             .bind(generation)
+            .bind(holder)
             .bind(bulk::text(why))
             .execute(&mut *tx)
             .await
             .map_err(&err)?;
-        tx.commit().await.map_err(&err)
+        tx.commit().await.map_err(&err)?;
+        Ok(done.rows_affected() > 0)
     }
 
     async fn sealed_key(&self, name: &str) -> Result<Option<Vec<u8>>> {
