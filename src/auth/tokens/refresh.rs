@@ -22,7 +22,7 @@ use tokio::time::{Instant, sleep};
 use super::secrets::Opened;
 use super::{Shared, Token};
 use crate::auth::{Account, AuthError, Grant, IssuedToken};
-use crate::clock::Timestamp;
+use crate::clock::{Moment, Timestamp};
 use crate::crash::{self, At};
 use crate::http::message::{Reply, SendError};
 use crate::http::retry::Backoff;
@@ -107,7 +107,7 @@ impl Errand<'_> {
     async fn turn(&mut self) -> Result<Option<Token>, AuthError> {
         let shared = self.shared;
         let key = self.account.token_key();
-        let (began, now) = (Instant::now(), shared.clock.now());
+        let (began, now) = (Moment::now(), shared.clock.now());
         let stored = shared.vault.token(key).await?;
         let opened = Opened::new(self.account, self.grant, &shared.keyring, stored.as_ref())?;
         self.spare = opened.token.clone().filter(|token| token.lives(self.dead, now));
@@ -142,7 +142,7 @@ impl Errand<'_> {
     async fn ask(&self, opened: Opened) -> Result<Option<Token>, AuthError> {
         let generation = opened.generation;
         let sent = {
-            let mut request = std::pin::pin!(self.send(None, TIMEOUT));
+            let mut request = std::pin::pin!(self.send(None, Moment::now(), TIMEOUT));
             loop {
                 tokio::select! {
                     biased;
@@ -192,13 +192,13 @@ impl Errand<'_> {
         &mut self,
         opened: Opened,
         lost: u32,
-        began: Instant,
+        began: Moment,
         until: Timestamp,
     ) -> Result<Option<Token>, AuthError> {
         let generation = opened.generation;
         let _under_way = self.shared.exchanges.token();
-        let left = (EXCHANGE_TURN - SETTLE).saturating_sub(began.elapsed());
-        if left < WORTH_BEGINNING {
+        let over = (EXCHANGE_TURN - SETTLE).min(began.elapsed() + TIMEOUT);
+        if over.saturating_sub(began.elapsed()) < WORTH_BEGINNING {
             // Suspended, or the database was slow: nothing may leave that somebody else's repeat would meet.
             self.end_turn(self.shared.clock.now()).await;
             return Ok(None);
@@ -210,7 +210,8 @@ impl Errand<'_> {
             );
         }
         let refresh = opened.refresh();
-        let sent = self.send(refresh.as_ref(), TIMEOUT.min(left)).await;
+        // Counted from the beginning of the turn, so that nothing leaves either if we are suspended from here on.
+        let sent = self.send(refresh.as_ref(), began, over).await;
         let outcome = match (&sent.issued, &sent.result) {
             (Ok(issued), _) => self.keep(opened, issued, sent.asked_at).await,
             (Err(AuthError::NeedsLogin { why }), _) => self.give_up(generation, why.clone()).await,
@@ -273,12 +274,12 @@ impl Errand<'_> {
         }
     }
 
-    /// One request. Its log is written after what it brought is safe.
-    async fn send(&self, refresh: Option<&Secret>, timeout: Duration) -> Sent {
+    /// One request, over when `timeout` has passed since `departed`. Its log is written after what it brought is safe.
+    async fn send(&self, refresh: Option<&Secret>, departed: Moment, timeout: Duration) -> Sent {
         let asked_at = self.shared.clock.now();
         let began = Instant::now();
         crash::point("token", At::BeforeRequest);
-        let result = self.shared.http.send(&self.grant.request(refresh), timeout).await;
+        let result = self.shared.http.send_departed(&self.grant.request(refresh), departed, timeout).await;
         crash::point("token", At::AfterReply);
         let took = began.elapsed();
         let issued = match &result {
