@@ -9,6 +9,9 @@ mod bench;
 
 #[path = "journeys/accounts.rs"]
 mod accounts;
+#[cfg(target_os = "linux")]
+#[path = "journeys/backpressure.rs"]
+mod backpressure;
 #[path = "journeys/commands.rs"]
 mod commands;
 #[path = "journeys/exclusive.rs"]
