@@ -49,7 +49,7 @@ fn memory_kib(process: &Process) -> u64 {
 
 async fn a_long_queue_is_leased_in_small_bites_and_memory_stays_flat(kind: Kind) {
     let long = std::env::var_os("LEADSYNC_TEST_LONG").is_some();
-    let (count, sent) = if long { (1_000_000, 5_000) } else { (50_000, 400) };
+    let (count, sent) = if long { (1_000_000, 1_000) } else { (50_000, 250) };
     let bench = Bench::with(kind, |options| options.latency = Duration::from_millis(20)).await;
     bench.look_up();
     bench.set("enrich.timeout", "10s");
