@@ -144,6 +144,9 @@ async fn an_import_on_a_full_disk_may_be_repeated(kind: Kind) {
     import.ended().await.ends(4).says("can't be written to").says("any command may be repeated");
     make_room(&bench, None);
     assert_eq!(bench.asked("create"), 0);
+    if kind == Kind::Postgres {
+        assert_eq!(bench.number("SELECT exit_code FROM runs WHERE id = 2"), 4, "the run's end is written down");
+    }
     bench.leadsync(&["import", "--queue-only", "leads.csv"]).await.ends(0);
     assert!(bench.number("SELECT count(DISTINCT email) FROM leads") == 5_000);
 }
