@@ -12,12 +12,20 @@ mod accounts;
 #[cfg(target_os = "linux")]
 #[path = "journeys/backpressure.rs"]
 mod backpressure;
+#[cfg(debug_assertions)]
+#[path = "journeys/clocks.rs"]
+mod clocks;
 #[path = "journeys/commands.rs"]
 mod commands;
+#[cfg(debug_assertions)]
+#[path = "journeys/crashes.rs"]
+mod crashes;
 #[path = "journeys/exclusive.rs"]
 mod exclusive;
 #[path = "journeys/faults.rs"]
 mod faults;
+#[path = "journeys/hostile.rs"]
+mod hostile;
 #[path = "journeys/imports.rs"]
 mod imports;
 #[path = "journeys/kills.rs"]
@@ -30,6 +38,8 @@ mod leaving;
 mod limits;
 #[path = "journeys/lookups.rs"]
 mod lookups;
+#[path = "journeys/outages.rs"]
+mod outages;
 #[path = "journeys/pooler.rs"]
 mod pooler;
 #[path = "journeys/queue.rs"]
@@ -39,5 +49,8 @@ mod signals;
 #[cfg(target_os = "linux")]
 #[path = "journeys/storage.rs"]
 mod storage;
+#[cfg(debug_assertions)]
+#[path = "journeys/suspended.rs"]
+mod suspended;
 #[path = "journeys/workers.rs"]
 mod workers;

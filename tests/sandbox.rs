@@ -437,6 +437,19 @@ async fn retry_after_comes_in_each_form() {
     }
 }
 
+#[tokio::test]
+async fn a_429_may_have_a_form_of_its_own() {
+    for (fault, ends) in [("429-none", None), ("429-date", Some("GMT")), ("429-seconds", Some("1"))] {
+        let world = World::with_faults(&format!("create:{fault}=100%")).await;
+        let reply = world.create("a@example.com").await.unwrap();
+        assert_eq!((reply.status().as_u16(), world.creates("a@example.com")), (429, 0), "{fault}");
+        match (ends, header(&reply, "retry-after")) {
+            (None, found) => assert_eq!(found, None),
+            (Some(ends), found) => assert!(found.unwrap().ends_with(ends), "{fault}: {found:?}"),
+        }
+    }
+}
+
 // ---- Faults ---------------------------------------------------------------------------------------------------------
 
 #[tokio::test]
@@ -534,6 +547,48 @@ async fn a_success_that_is_no_json_had_its_effect() {
     assert_eq!((world.creates("a@example.com"), world.creates("b@example.com")), (1, 1));
     let found = world.find(&by_email(["ann@example.com"])).send().await.unwrap();
     assert_eq!((found.status().as_u16(), header(&found, "content-type")), (200, Some("text/html; charset=utf-8")));
+}
+
+#[tokio::test]
+async fn a_lying_reply_is_a_success_that_denies_or_mixes_up_or_leaves_out_the_lead() {
+    let world = World::with_faults(
+        "create:error-body=a@example.com#1,create:error-body-after=b@example.com,create:other-lead=c@example.com#1,\
+         create:other-lead-after=d@example.com,create:no-id=e@example.com,find:no-id=#1",
+    )
+    .await;
+    for (email, creates) in [("a", 0), ("b", 1), ("c", 0), ("d", 1), ("e", 1)] {
+        let email = format!("{email}@example.com");
+        let reply = world.create(&email).await.unwrap();
+        assert!(reply.status().is_success(), "{email}");
+        let body = json_of(reply).await;
+        match email.as_str() {
+            "a@example.com" | "b@example.com" => assert!(body["error"].is_string() && body["id"].is_null(), "{body}"),
+            "c@example.com" | "d@example.com" => assert!(body["id"].is_u64() && body["email"] != *email, "{body}"),
+            _ => assert!(body["id"].is_null() && body["email"] == *email, "{body}"),
+        }
+        assert_eq!(world.creates(&email), creates, "{email}");
+    }
+    let found = world.find(&by_email(["ann@example.com"])).send().await.unwrap();
+    assert_eq!(json_of(found).await, json!({}));
+}
+
+#[tokio::test]
+async fn a_sandbox_that_is_down_resets_what_is_open_refuses_the_rest_and_comes_back_as_it_was() {
+    let world = World::with_faults("create:hang=#2").await;
+    assert_eq!(world.create("a@example.com").await.unwrap().status(), 201);
+    let hanging = tokio::spawn(world.leads(Method::POST, &lead("b@example.com")).send());
+    until(|| !world.sandbox.totals().faults.is_empty()).await;
+    world.sandbox.go_down();
+    let error = hanging.await.unwrap().unwrap_err();
+    assert_eq!(io_kind(&error), Some(io::ErrorKind::ConnectionReset), "{error:?}");
+    let error = world.create("c@example.com").await.unwrap_err();
+    assert!(error.is_connect() && io_kind(&error) == Some(io::ErrorKind::ConnectionRefused), "{error:?}");
+    world.sandbox.come_back();
+    while let Err(error) = world.create("c@example.com").await {
+        assert!(error.is_connect(), "{error:?}");
+    }
+    assert_eq!((world.creates("a@example.com"), world.creates("b@example.com")), (1, 0));
+    assert_eq!(world.creates("c@example.com"), 1);
 }
 
 #[tokio::test]

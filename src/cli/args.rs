@@ -335,7 +335,14 @@ pub enum AuthCommand {
 #[command(after_help = "\
 Examples:
   leadsync sandbox
-  leadsync sandbox --fault create:500=1% --fault create:reset-after=1% --ledger created.jsonl")]
+  leadsync sandbox --fault create:500=1% --fault create:reset-after=1% --ledger created.jsonl
+
+Faults, as TARGET:KIND=WHEN:
+  TARGET  create, update, assistants, token (all four: seven_targets); find, session (both: live_data); *
+  KIND    a status (401, 429, 503; 503-after: the lead is created all the same), 429-seconds, 429-date, 429-none
+          reset, hang (and reset-after, hang-after), late, truncated, html, empty, drip, no-id
+          error-body, other-lead (and error-body-after, other-lead-after): a success that lies
+  WHEN    5% of the requests, #3 or #3+7: those, ann@example.com: hers, ann@example.com#2: her second")]
 pub struct SandboxArgs {
     /// Address to listen on; loopback only
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8700")]

@@ -97,6 +97,9 @@ impl Queue for FakeStore {
     async fn enqueue(&self, _: RunId, _: &[NewLead], _: Timestamp) -> Result<()> {
         unreachable!("{UNUSED}")
     }
+    async fn holds_row(&self, _: RunId, _: &NewLead) -> Result<bool> {
+        unreachable!("{UNUSED}")
+    }
     async fn lease(&self, _: &LeaseRequest, _: Timestamp) -> Result<Vec<Leased>> {
         unreachable!("{UNUSED}")
     }
@@ -147,10 +150,10 @@ impl Vault for FakeStore {
     async fn replace_token(&self, _: &str, _: i64, _: &StoredToken) -> Result<bool> {
         unreachable!("{UNUSED}")
     }
-    async fn abandon_refresh(&self, _: &str, _: i64) -> Result<()> {
+    async fn abandon_refresh(&self, _: &str, _: i64, _: Timestamp) -> Result<()> {
         unreachable!("{UNUSED}")
     }
-    async fn mark_needs_login(&self, _: &str, _: i64, _: &str) -> Result<()> {
+    async fn mark_needs_login(&self, _: &str, _: i64, _: i64, _: &str) -> Result<bool> {
         unreachable!("{UNUSED}")
     }
     async fn sealed_key(&self, _: &str) -> Result<Option<Vec<u8>>> {
@@ -175,6 +178,9 @@ impl Vault for FakeStore {
         unreachable!("{UNUSED}")
     }
     async fn pause(&self, _: &Pause) -> Result<()> {
+        unreachable!("{UNUSED}")
+    }
+    async fn share_places(&self, _: &PlacesAsk, _: Timestamp) -> Result<PlacesShare> {
         unreachable!("{UNUSED}")
     }
     async fn pauses(&self, now: Timestamp) -> Result<Vec<Pause>> {

@@ -15,6 +15,7 @@ use super::words;
 use super::work::{Errand, before, listen, work};
 use crate::config::Settings;
 use crate::lead::LeadState;
+use crate::pipeline::away::{LAST_ANSWER, Patience, patiently};
 use crate::pipeline::import::{Loaded, OpenFile, RejectSources, load, write_rejected};
 use crate::pipeline::progress::{Progress, Summary};
 use crate::pipeline::run::{RunOptions, Signals, run as run_pipeline};
@@ -74,21 +75,22 @@ async fn job(
     let started = Instant::now();
     let started_at = site.clock.now();
     let normalising = &site.settings.normalise;
+    let patience = Patience { term: site.settings.run.lease, hurry: &stop, last: LAST_ANSWER };
     let (loaded, sources) =
-        load(&*site.store, &*site.clock, run, files, &plan.destinations, normalising, &stop).await?;
+        load(&*site.store, &*site.clock, run, files, &plan.destinations, normalising, patience).await?;
     // Written now, and again if the run rejects more: a kill in mid-run must not cost the operator the list.
-    let mut written = write_rejected(&*site.store, run, &sources).await?;
+    let mut written = write_rejected(&*site.store, run, &sources, patience).await?;
     let mut summary = if plan.deliver && !stop.is_cancelled() {
         let options =
             RunOptions { command: plan.command, only_imported: !plan.everything_due, ..RunOptions::default() };
         let summary = run_pipeline(site, run, &options, progress, &Signals { stop: stop.clone() }).await?;
         let summary = if plan.everything_due { summary } else { with_untouched(summary, &loaded) };
-        if summary.counts.rejected > i64::try_from(loaded.rejected).unwrap_or(i64::MAX) {
-            written = write_rejected(&*site.store, run, &sources).await?;
+        if !summary.database_lost && summary.counts.rejected > i64::try_from(loaded.rejected).unwrap_or(i64::MAX) {
+            written = write_rejected(&*site.store, run, &sources, patience).await?;
         }
         Summary { started_at, took: started.elapsed(), ..summary }
     } else {
-        only_loaded(&*site.store, run, plan.command, &loaded, &stop, started_at, started.elapsed()).await?
+        only_loaded(&*site.store, run, plan.command, &loaded, patience, started_at, started.elapsed()).await?
     };
     if loaded.interrupted {
         summary.notices.push(format!(
@@ -116,12 +118,14 @@ async fn only_loaded(
     run: RunId,
     command: &str,
     loaded: &Loaded,
-    stop: &CancellationToken,
+    patience: Patience<'_>,
     started_at: crate::clock::Timestamp,
     took: Duration,
 ) -> Result<Summary, Failure> {
-    let counts = store.run(run).await?.map(|record| record.counts).unwrap_or_default();
-    let summary = Summary { counts, interrupted: stop.is_cancelled(), took, ..Summary::of(run, command, started_at) };
+    let record = patiently(patience, || {}, || store.run(run)).await?;
+    let counts = record.map(|record| record.counts).unwrap_or_default();
+    let summary =
+        Summary { counts, interrupted: patience.hurry.is_cancelled(), took, ..Summary::of(run, command, started_at) };
     Ok(with_untouched(summary, loaded))
 }
 

@@ -35,12 +35,17 @@ use self::args::{AuthCommand, Cli, Command, Global, LogFormat};
 use self::console::Console;
 use self::context::Context;
 use self::failure::{Failure, Outcome};
+use crate::crash;
 use crate::exit::Exit;
 use crate::telemetry::{self, Logging, Through};
 
 /// Parses the command line, does what it says, and ends with the documented exit code.
 pub fn main() -> ExitCode {
     failure::install_panic_hook();
+    if let Err(unknown) = crash::arm() {
+        console::say(&unknown);
+        return ExitCode::from(Exit::Usage.code());
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),

@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
@@ -15,10 +16,11 @@ use super::words;
 use crate::clock::Timestamp;
 use crate::config::Settings;
 use crate::exit::Exit;
+use crate::pipeline::away::{LAST_ANSWER, Patience, patiently};
 use crate::pipeline::progress::{Progress, Summary};
 use crate::pipeline::site::Site;
 use crate::pipeline::turn::{self, AtWork};
-use crate::store::{RunId, RunRecord, Turn, TurnAnswer};
+use crate::store::{BUSY_TIMEOUT, RunId, RunRecord, StoreError, Turn, TurnAnswer};
 
 /// What is to be done, besides the work itself.
 pub struct Errand {
@@ -79,6 +81,7 @@ pub async fn work<E: Into<Failure>, F: Future<Output = Result<Summary, E>>>(
     };
     let at_work = AtWork::keep(site, run, stop.clone());
     let watch = Watch::start(errand.command, progress, context.console);
+    let stopped = stop.clone();
     let ended = job(run, stop).await;
     watch.end().await;
     let overtaken = at_work.end().await;
@@ -88,11 +91,24 @@ pub async fn work<E: Into<Failure>, F: Future<Output = Result<Summary, E>>>(
         (summary, exit)
     });
     let exit = ended.as_ref().map_or_else(Failure::exit, |(_, exit)| *exit);
-    let written = site.store.finish_run(run, exit.code().into(), site.clock.now()).await;
+    let database_lost = ended.as_ref().is_ok_and(|(summary, _)| summary.database_lost);
+    let written = patiently(
+        Patience {
+            term: if database_lost { Duration::ZERO } else { BUSY_TIMEOUT },
+            hurry: &stopped,
+            last: LAST_ANSWER,
+        },
+        || {},
+        || site.store.finish_run(run, exit.code().into(), site.clock.now()),
+    )
+    .await;
     // What ended the job early is the news, not that its end could not be written down either.
     let (summary, exit) = ended?;
     tell(&summary, exit, context.console);
-    written?;
+    // Told already, and no second failure.
+    if !(summary.database_lost && written.as_ref().is_err_and(StoreError::is_unavailable)) {
+        written?;
+    }
     site.store.close().await;
     Ok(exit)
 }

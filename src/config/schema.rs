@@ -144,7 +144,7 @@ pub const KEYS: &[Key] = &[
         "enrich.when_unavailable",
         Kind::Choice(&["wait", "send"]),
         "\"wait\"",
-        "look-up down or out of credits: leads `wait`, or are sent (`send`) as they are",
+        "look-up down, out of credits or failing for a lead alone: leads `wait`, or are sent (`send`) as they are",
     ),
     key(
         "enrich.job_changed",
@@ -204,7 +204,15 @@ pub const KEYS: &[Key] = &[
         ),
     ),
     of(LIVE_DATA, key("enrich.batch_size", Kind::Integer(1, 100), "100", "people per call; 100 is the API's limit")),
-    of(LIVE_DATA, key("enrich.rate", Kind::Rate, "\"2000/min\"", "look-up calls of the account; the API's limit")),
+    of(
+        LIVE_DATA,
+        key(
+            "enrich.rate",
+            Kind::Rate,
+            "\"2000/min\"",
+            "look-up calls of the account, all workers together; the API's limit",
+        ),
+    ),
     of(LIVE_DATA, key("enrich.concurrency", Kind::Integer(1, 1000), "2", "look-up calls in flight per process")),
     of(
         LIVE_DATA,
@@ -295,7 +303,7 @@ pub const KEYS: &[Key] = &[
             "destinations.NAME.rate",
             Kind::Rate,
             "\"5/s\"",
-            "calls of the account: creates, updates and checks together",
+            "calls of the account: creates, updates and checks together, of all workers that use this database",
         ),
     ),
     of(
@@ -350,10 +358,15 @@ pub const KEYS: &[Key] = &[
             "destinations.NAME.fields.FIELD",
             Kind::Template,
             "\"{{ person.title }} at {{ person.company }}\"",
-            "a body field such as `additionalInformationLine`, as a template over `lead.*` and `person.*`",
+            "a body field such as `additionalInformationLine`, as a template over `lead.*` and `person.*`, of at most 2000 bytes",
         ),
     ),
-    key("retry.max_attempts", Kind::Integer(1, 1000), "8", "creates that may fail per lead before it is `exhausted`"),
+    key(
+        "retry.max_attempts",
+        Kind::Integer(1, 1000),
+        "8",
+        "creates that may fail per lead, and look-ups that fail for it alone, before it is `exhausted`",
+    ),
     key("retry.initial_interval", Kind::Duration(10, HOUR), "\"500ms\"", "first pause between tries"),
     key("retry.max_interval", Kind::Duration(10, 7 * DAY), "\"15min\"", "longest pause between tries"),
     unset(

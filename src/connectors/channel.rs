@@ -6,6 +6,7 @@
 //! itself for a few seconds.
 
 mod ask;
+mod pool;
 
 #[cfg(test)]
 mod tests;
@@ -20,13 +21,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::Limits;
 use crate::auth::{Account, AuthError, Bearer, Tokens};
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, Moment, Timestamp};
 use crate::http::limit::{Departed, Limiter, Permit};
 use crate::http::message::{Reply, Request, SendError};
 use crate::http::retry::{Backoff, Breaker, Budget};
 use crate::http::send::HttpClient;
 use crate::lead::LeadId;
-use crate::store::{CallId, CallRecord, RunId};
+use crate::store::{CallId, CallRecord, RunId, Vault};
 
 pub use ask::AskError;
 
@@ -84,6 +85,15 @@ impl Channel {
             budget: Budget::new(),
             proof: Mutex::default(),
         }
+    }
+
+    /// Keeps the account's rate limit together with all other processes that use this database; to be called within a
+    /// runtime, before the first request. [`Limiter::leave`] at the end.
+    #[must_use]
+    pub fn shared(mut self, vault: Arc<dyn Vault>) -> Self {
+        let pool = pool::StoredPlaces::new(vault, Arc::clone(&self.clock), self.account.key());
+        self.limiter = Limiter::shared(self.limiter.rate(), Arc::new(pool), Arc::clone(&self.clock));
+        self
     }
 
     /// The account's name as in the configuration: a destination's name, or `enrich`.
@@ -145,15 +155,21 @@ impl Channel {
         self.tokens.expired(&self.account, bearer.generation).await
     }
 
+    /// To be awaited before the process ends: see [`Tokens::finish`] and [`Limiter::leave`].
+    pub async fn finish(&self) {
+        tokio::join!(self.tokens.finish(), self.limiter.leave());
+    }
+
     /// Writes the request: departs through the limiter, sends, and says what came back and how long it took. Never
     /// repeats. `permit` is used up; the departure may wait for its window: see [`Channel::send_if`].
     pub async fn send(&self, permit: Permit, bearer: Option<&Bearer>, request: &Request) -> Exchange {
         let departed = permit.depart().await;
-        self.write(departed, bearer, request).await
+        self.write(departed, Moment::now(), bearer, request).await
     }
 
     /// The same, if `still` says so once the request may depart: the wait for its window may have been long, and what
-    /// allowed the request (a lease) may be gone. `None`: it was not written. `still` is told when it would be.
+    /// allowed the request (a lease) may be gone. `None`: it was not written. `still` is told when it would be; the time-out
+    /// is counted from there, and a request that could not be written before it was over does not leave.
     pub async fn send_if(
         &self,
         permit: Permit,
@@ -162,20 +178,22 @@ impl Channel {
         still: impl FnOnce(Timestamp) -> bool + Send,
     ) -> Option<Exchange> {
         let departed = permit.depart().await;
+        let left_at = Moment::now();
         match still(self.clock.now()) {
-            true => Some(self.write(departed, bearer, request).await),
+            true => Some(self.write(departed, left_at, bearer, request).await),
             false => None,
         }
     }
 
-    async fn write(&self, departed: Departed, bearer: Option<&Bearer>, request: &Request) -> Exchange {
+    async fn write(&self, departed: Departed, left_at: Moment, bearer: Option<&Bearer>, request: &Request) -> Exchange {
         let started_at = self.clock.now();
         let call = CallId::new(started_at);
         let began = Instant::now();
         let result = match authorised(request, bearer) {
-            Ok(request) => self.http.send(&request, self.timeout).await.map(|reply| reply.dated(self.clock.now())),
+            Ok(request) => self.http.send_departed(&request, left_at, self.timeout).await,
             Err(error) => Err(error),
         };
+        let result = result.map(|reply| reply.dated(self.clock.now()));
         if result.is_ok() {
             departed.replied();
         }

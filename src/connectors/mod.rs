@@ -6,6 +6,7 @@
 
 pub(crate) mod channel;
 pub mod classify;
+pub(crate) mod discretion;
 mod live_data;
 pub mod registry;
 mod routing;
@@ -153,6 +154,9 @@ pub trait Destination: Send + Sync {
     fn find(&self, prepared: &Prepared) -> Option<Request>;
     /// What a complete reply means. `None`: leave it to [`classify`], which judges by status alone.
     fn read(&self, asked: Asked, reply: &Reply) -> Option<Verdict>;
+    /// Whether a reply speaks of another lead than this one, as one does that a proxy or a cache mixed up. What it says
+    /// is not believed then: nobody knows what became of ours.
+    fn is_about_another(&self, prepared: &Prepared, reply: &Reply) -> bool;
     /// The account check, given the replies so far; pure, so that the caller owns the sending.
     fn check(&self, replies: &[Reply]) -> CheckStep;
 }

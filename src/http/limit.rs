@@ -2,31 +2,41 @@
 //!
 //! Two things are kept apart. *Pace*: permits are handed out evenly, first come first served, a little slower than the
 //! limit (GCRA, by governor). *Proof*: what the server counts is when requests reach it, and between permit and departure
-//! lie a database commit and a token; so every departure is entered in a log, and the next waits until the window before
-//! it has room. The pace keeps the wait at the log short and carries the limit across restarts, when the log is empty;
-//! the log alone makes "never more than `count` in any window" true.
+//! lie a database commit and a token; so every departure takes a *place*, which is free again a window later, and waits
+//! until one is free. A limit of `count` calls per window has `count` places, so "never more than `count` in any window"
+//! is true by counting, whatever the pace.
 //!
 //! Between departure and arrival lies a network, and a machine that is busy. A request that was held up on its way counts
-//! later at the server than it left here, so the log learns from its reply how late it may have been ([`Departed`]) and
-//! holds its place in the window that much longer.
+//! later at the server than it left here, so its place learns from the reply how late it may have been ([`Departed`]) and
+//! stays taken that much longer.
+//!
+//! Processes that use the same account share its places through a [`Pool`] ([`Limiter::shared`]): the same proof, since no
+//! place is in two hands.
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
+mod fleet;
+mod hand;
+mod usual;
+
 use std::fmt;
 use std::num::NonZeroU32;
 use std::ops::Add;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use governor::clock::{Clock as GovernorClock, Reference};
 use governor::nanos::Nanos;
 use governor::{Quota, RateLimiter};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use self::fleet::Fleet;
+pub use self::fleet::{Offer, Pool, Share};
+use self::hand::{Hand, Terms};
 use super::message::Rate;
 use crate::clock::{Clock, Timestamp};
 
@@ -60,78 +70,25 @@ struct Shared {
 }
 
 struct Limits {
-    count: usize,
-    /// `Rate::per` and the margin.
-    window: Duration,
     pace: RateLimiter<
         governor::state::NotKeyed,
         governor::state::InMemoryState,
         TokioClock,
         governor::middleware::NoOpMiddleware<TokioInstant>,
     >,
-    /// At most this much later than usual.
-    late_max: Duration,
-    /// At most this much later if it was held up.
-    held_up_max: Duration,
+    terms: Terms,
     /// Held by the first of those who wait for room, so that departures keep their order.
     door: Mutex<()>,
-    log: StdMutex<Log>,
-}
-
-/// Departures of the last window.
-#[derive(Debug)]
-struct Log {
-    /// Oldest first; at most `count`.
-    departures: VecDeque<Departure>,
-    /// How many were dropped from the front: the number of the first that is left.
-    first: u64,
-    usual: Usual,
-}
-
-/// How long replies take, smoothed as TCP does for its time-outs (RFC 6298: a mean, and the mean deviation from it), but
-/// over more of them: replies to many requests at once differ more than those to one after the other.
-#[derive(Debug, Default)]
-struct Usual {
-    /// Replies so far, as far as it matters.
-    replies: u32,
-    fastest: Duration,
-    mean: Duration,
-    deviation: Duration,
-}
-
-/// The mean goes over about this many replies.
-const MEMORY: u32 = 64;
-/// Before so many there is no telling what is usual.
-const ENOUGH: u32 = 16;
-
-impl Usual {
-    /// How much later than usual a request may have arrived whose reply came after `took`: by the fastest ever (as long as
-    /// there is no telling: any time), and, if it stands out from its neighbours, by their mean.
-    fn late(&mut self, took: Duration) -> (Duration, Option<Duration>) {
-        if self.replies == 0 {
-            *self = Self { replies: 1, fastest: took, mean: took, deviation: took / 2 };
-            return (Duration::MAX, None);
-        }
-        self.fastest = self.fastest.min(took);
-        let stands_out_from = self.mean + 4 * self.deviation + Duration::from_millis(5);
-        let settled = self.replies >= ENOUGH;
-        let held_up = (settled && took > stands_out_from).then(|| took - self.mean);
-        // What stands out does not change what is usual by more than it must.
-        let took_or_so = if settled { took.min(stands_out_from) } else { took };
-        let n = (self.replies + 1).min(MEMORY);
-        self.replies = n;
-        self.deviation = ((n - 1) * self.deviation + took_or_so.abs_diff(self.mean)) / n;
-        self.mean = ((n - 1) * self.mean + took_or_so) / n;
-        let late = if settled { took - self.fastest } else { Duration::MAX };
-        (late, held_up)
-    }
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Departure {
-    at: Instant,
-    /// How much later than usual it may have reached the server; the most that counts, until its reply tells.
-    late: Duration,
+    hand: StdMutex<Hand>,
+    /// Told when there are more places in hand.
+    changed: Notify,
+    /// Waiting for a permit, or with one for room.
+    waiting: AtomicUsize,
+    /// Permits that were handed out and neither used nor dropped.
+    outstanding: AtomicUsize,
+    departed: AtomicU64,
+    /// Who else uses this limit; `None`: nobody.
+    fleet: Option<Fleet>,
 }
 
 struct Gate {
@@ -147,11 +104,54 @@ impl fmt::Debug for Limiter {
 }
 
 impl Limiter {
-    /// A limiter for `rate`; `None` limits nothing, but can be paused like any other. A count or window of zero is no
-    /// rate and counts as one call in the window, or a window of a millisecond.
+    /// A limiter for `rate` that nobody else uses; `None` limits nothing, but can be paused like any other. A count or
+    /// window of zero is no rate and counts as one call in the window, or a window of a millisecond.
     pub fn new(rate: Option<Rate>, clock: Arc<dyn Clock>) -> Self {
-        let limits = rate.map(|rate| Limits::of(&rate));
+        Self::over(rate, None, clock)
+    }
+
+    /// The same for an account that other processes call too: all of them together keep its limit. To be made within a
+    /// runtime; [`Limiter::leave`] before the end leaves nothing for the others to wait for.
+    pub fn shared(rate: Option<Rate>, pool: Arc<dyn Pool>, clock: Arc<dyn Clock>) -> Self {
+        let limiter = Self::over(rate, Some(pool), clock);
+        if let Some(fleet) = limiter.fleet() {
+            tokio::spawn(fleet::keep_share(Arc::downgrade(&limiter.0), Arc::clone(&fleet.demand)));
+        }
+        limiter
+    }
+
+    fn over(rate: Option<Rate>, pool: Option<Arc<dyn Pool>>, clock: Arc<dyn Clock>) -> Self {
+        let limits = rate.map(|rate| Limits::of(&rate, pool));
         Self(Arc::new(Shared { rate, limits, line: Mutex::new(()), gate: StdMutex::new(None), clock }))
+    }
+
+    /// What it limits to.
+    pub fn rate(&self) -> Option<Rate> {
+        self.0.rate
+    }
+
+    fn fleet(&self) -> Option<&Fleet> {
+        self.0.limits.as_ref()?.fleet.as_ref()
+    }
+
+    /// Gives back what is in hand, for those who still work; gives up after two seconds, since what is not given back comes
+    /// back by itself. The limiter can be used on.
+    pub async fn leave(&self) {
+        let _ = tokio::time::timeout(Duration::from_secs(2), self.0.leave()).await;
+    }
+
+    /// Waits for a pause that another process was told of and this one has not known yet; the gate is closed already. For
+    /// a limiter that is not shared this takes for ever.
+    pub async fn paused_by_others(&self) -> (Timestamp, String) {
+        let Some(fleet) = self.fleet() else { return std::future::pending().await };
+        let mut paused = fleet.paused.subscribe();
+        loop {
+            // The sender lives as long as we do.
+            let _ = paused.changed().await;
+            if let Some(pause) = paused.borrow_and_update().clone() {
+                return pause;
+            }
+        }
     }
 
     /// Waits for a time slot, first come first served, and for the end of a pause. `None` if `stop` came first.
@@ -161,18 +161,14 @@ impl Limiter {
         tokio::select! {
             biased;
             () = stop.cancelled() => None,
-            () = self.0.slot() => Some(Permit(self.0.clone())),
+            () = self.0.slot() => Some(Permit::new(self.0.clone())),
         }
     }
 
     /// Hands out no permit until then; of two pauses the one that ends later wins. Work re-enters at the pace of the
     /// limit, not all at once. Permits already handed out stay good.
     pub fn pause_until(&self, until: Timestamp, why: impl Into<String>) {
-        let opens = Instant::now() + self.0.clock.now().until(until).min(FAR);
-        let mut gate = self.0.gate.lock().unwrap_or_else(PoisonError::into_inner);
-        if gate.as_ref().is_none_or(|gate| gate.opens < opens) {
-            *gate = Some(Gate { opens, until, why: why.into() });
-        }
+        self.0.pause_until(until, &why.into());
     }
 
     /// Until when no permit is handed out, and why; `None` if it is open.
@@ -186,7 +182,7 @@ impl Limiter {
 const FAR: Duration = Duration::from_secs(365 * 86_400);
 
 impl Limits {
-    fn of(rate: &Rate) -> Self {
+    fn of(rate: &Rate, pool: Option<Arc<dyn Pool>>) -> Self {
         let per = rate.per.clamp(Duration::from_millis(1), FAR);
         let count = NonZeroU32::new(rate.count).unwrap_or(NonZeroU32::MIN);
         let window = per + (per / 1000 * MARGIN_PER_MILLE).min(MARGIN_MAX);
@@ -201,22 +197,114 @@ impl Limits {
         if let Some(spare) = NonZeroU32::new(burst.get() - 1) {
             let _ = pace.check_n(spare);
         }
-        Self {
-            count: count.get() as usize,
+        let terms = Terms {
             window,
             late_max: (per / 1000 * LATE_PER_MILLE).min(MARGIN_MAX),
             held_up_max: per / 1000 * HELD_UP_PER_MILLE,
+        };
+        let fleet = pool.map(|pool| Fleet::new(count.get(), pool));
+        let hand = match &fleet {
+            Some(_) => Hand::shared(terms, Instant::now()),
+            None => Hand::whole(count.get(), terms),
+        };
+        Self {
             pace,
+            terms,
             door: Mutex::default(),
-            log: StdMutex::new(Log { departures: VecDeque::new(), first: 0, usual: Usual::default() }),
+            hand: StdMutex::new(hand),
+            changed: Notify::new(),
+            waiting: AtomicUsize::new(0),
+            outstanding: AtomicUsize::new(0),
+            departed: AtomicU64::new(0),
+            fleet,
+        }
+    }
+
+    fn hand(&self) -> MutexGuard<'_, Hand> {
+        // Whole after a panic elsewhere: each change is a single step.
+        self.hand.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Who waits for a permit or for room, and who holds a permit.
+    fn demand(&self) -> (usize, usize) {
+        (self.waiting.load(Ordering::Relaxed), self.outstanding.load(Ordering::Relaxed))
+    }
+
+    fn departed(&self) -> u64 {
+        self.departed.load(Ordering::Relaxed)
+    }
+
+    /// How long after a departure its place is certainly free again.
+    fn again(&self) -> Duration {
+        self.terms.window + self.terms.late_max
+    }
+
+    /// Waits until a place is about to be free for one more permit than there are. Where others share the limit, there may
+    /// be none in hand: nobody shall store an intent to send and then stand at the door.
+    async fn prospect(&self) {
+        let Some(fleet) = &self.fleet else { return };
+        loop {
+            // Registered before the look, so that a change in between wakes us.
+            let mut changed = std::pin::pin!(self.changed.notified());
+            changed.as_mut().enable();
+            let now = Instant::now();
+            let free = self.hand().nth_free(self.outstanding.load(Ordering::Relaxed), now);
+            match free {
+                Some(at) if at <= now + fleet::AHEAD => return,
+                Some(at) => tokio::select! {
+                    () = sleep_until(at - fleet::AHEAD) => {}
+                    () = changed => {}
+                },
+                None => {
+                    fleet.demand.notify_one();
+                    changed.await;
+                }
+            }
+        }
+    }
+
+    /// Takes the next place, as soon as one is free.
+    async fn place(&self) -> u64 {
+        let _first = self.door.lock().await;
+        loop {
+            let mut changed = std::pin::pin!(self.changed.notified());
+            changed.as_mut().enable();
+            let now = Instant::now();
+            // Looked at again after each wait: replies that came meanwhile tell how late the oldest was.
+            let room_at = {
+                let mut hand = self.hand();
+                match hand.room_at(now) {
+                    Some(at) if at <= now => {
+                        self.departed.fetch_add(1, Ordering::Relaxed);
+                        return hand.depart(now);
+                    }
+                    room_at => room_at,
+                }
+            };
+            match room_at {
+                Some(at) => tokio::select! {
+                    () = sleep_until(at) => {}
+                    () = changed => {}
+                },
+                None => {
+                    if let Some(fleet) = &self.fleet {
+                        fleet.demand.notify_one();
+                    }
+                    changed.await;
+                }
+            }
         }
     }
 }
 
 impl Shared {
     async fn slot(&self) {
+        let _waiting = self.limits.as_ref().map(|limits| Counted::new(&limits.waiting));
         let _first = self.line.lock().await;
         loop {
+            if let Some(limits) = &self.limits {
+                limits.prospect().await;
+            }
             let opens = self.gate.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|gate| gate.opens);
             let now = Instant::now();
             if let Some(opens) = opens.filter(|opens| *opens > now) {
@@ -230,6 +318,33 @@ impl Shared {
             }
         }
     }
+
+    /// Whether that is longer than what was known.
+    fn pause_until(&self, until: Timestamp, why: &str) -> bool {
+        let opens = Instant::now() + self.clock.now().until(until).min(FAR);
+        let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+        let longer = gate.as_ref().is_none_or(|gate| gate.until < until);
+        if longer {
+            *gate = Some(Gate { opens, until, why: why.to_owned() });
+        }
+        longer
+    }
+}
+
+/// One more, for as long as it lives.
+struct Counted<'a>(&'a AtomicUsize);
+
+impl<'a> Counted<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// The right to send one request.
@@ -242,56 +357,30 @@ impl fmt::Debug for Permit {
     }
 }
 
-impl Permit {
-    /// Counts the departure, to be called right before the request is written: waits, as a rule not at all, until the
-    /// window has room. The answer is to be told when the reply has come.
-    pub async fn depart(self) -> Departed {
-        let Some(limits) = &self.0.limits else { return Departed { shared: self.0, number: 0 } };
-        let _first = limits.door.lock().await;
-        loop {
-            // Read again after each wait: replies that came meanwhile tell how late the oldest was.
-            let room_at = limits.room_at();
-            match room_at.filter(|at| *at > Instant::now()) {
-                Some(at) => sleep_until(at).await,
-                None => break,
-            }
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if let Some(limits) = &self.0.limits {
+            limits.outstanding.fetch_sub(1, Ordering::Relaxed);
         }
-        let number = limits.enter();
-        Departed { shared: Arc::clone(&self.0), number }
     }
 }
 
-impl Limits {
-    fn log(&self) -> MutexGuard<'_, Log> {
-        // Whole after a panic elsewhere: each change is a single step.
-        self.log.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// When the window has room; `None`: now.
-    fn room_at(&self) -> Option<Instant> {
-        let log = self.log();
-        let oldest = log.departures.front().filter(|_| log.departures.len() >= self.count)?;
-        Some(oldest.at + self.window + oldest.late)
-    }
-
-    /// What counts is when it really leaves, not when it was allowed to: timers are late, never early.
-    fn enter(&self) -> u64 {
-        let mut log = self.log();
-        if log.departures.len() >= self.count {
-            log.departures.pop_front();
-            log.first += 1;
+impl Permit {
+    fn new(shared: Arc<Shared>) -> Self {
+        if let Some(limits) = &shared.limits {
+            limits.outstanding.fetch_add(1, Ordering::Relaxed);
         }
-        log.departures.push_back(Departure { at: Instant::now(), late: self.late_max });
-        log.first + log.departures.len() as u64 - 1
+        Self(shared)
     }
 
-    fn replied(&self, number: u64) {
-        let mut log = self.log();
-        let Some(index) = number.checked_sub(log.first).and_then(|index| usize::try_from(index).ok()) else { return };
-        let Some(took) = log.departures.get(index).map(|departure| departure.at.elapsed()) else { return };
-        let (late, held_up) = log.usual.late(took);
-        let held_up = held_up.unwrap_or_default().min(self.held_up_max);
-        log.departures[index].late = late.min(self.late_max).max(held_up);
+    /// Counts the departure, to be called right before the request is written: waits, as a rule not at all, until a place
+    /// is free. The answer is to be told when the reply has come.
+    pub async fn depart(self) -> Departed {
+        let number = match &self.0.limits {
+            Some(limits) => limits.place().await,
+            None => 0,
+        };
+        Departed { shared: Arc::clone(&self.0), number }
     }
 }
 
@@ -311,7 +400,15 @@ impl Departed {
     /// The reply has come. A request whose reply never comes counts as late as can be.
     pub fn replied(self) {
         if let Some(limits) = &self.shared.limits {
-            limits.replied(self.number);
+            limits.hand().replied(self.number, Instant::now());
+        }
+    }
+}
+
+impl Drop for Departed {
+    fn drop(&mut self) {
+        if let Some(limits) = &self.shared.limits {
+            limits.hand().settled(self.number);
         }
     }
 }

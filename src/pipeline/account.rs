@@ -5,8 +5,12 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::progress::{Halt, Progress};
+use crate::exit::Exit;
 use crate::lead::{LeadId, LeadState};
-use crate::store::{CallRecord, Reinstated};
+use crate::store::{CallRecord, Reinstated, RunCounts};
+
+/// What a halt of the database itself is told under.
+pub const DATABASE: &str = "database";
 
 /// Distinct causes kept; beyond that they are counted together.
 const CAUSES: usize = 40;
@@ -15,6 +19,8 @@ const CAUSES: usize = 40;
 #[derive(Debug)]
 pub struct Account {
     pub progress: Arc<Progress>,
+    /// Leads leased for the first time in this run.
+    taken: AtomicI64,
     /// Leads put down unfinished, less those taken up again.
     waiting: AtomicI64,
     /// Leads that turned out to be in another worker's hands.
@@ -43,6 +49,7 @@ impl Account {
     pub fn new(progress: Arc<Progress>) -> Self {
         Self {
             progress,
+            taken: AtomicI64::new(0),
             waiting: AtomicI64::new(0),
             taken_over: AtomicI64::new(0),
             cache_hits: AtomicU64::new(0),
@@ -57,7 +64,9 @@ impl Account {
 
     /// A lead was leased.
     pub fn taken_up(&self, first_in_run: bool) {
-        if !first_in_run {
+        if first_in_run {
+            self.taken.fetch_add(1, Ordering::Relaxed);
+        } else {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
         }
     }
@@ -162,6 +171,37 @@ impl Account {
     /// A request in flight was cut by the end of the grace time. Names the lead, counts nothing.
     pub fn cut(&self, lead: LeadId) {
         self.books().cut.push(lead);
+    }
+
+    /// What the run did by its own books, on top of what was counted before it: for a database that can't be asked.
+    pub fn counts(&self, before: RunCounts) -> RunCounts {
+        RunCounts {
+            taken: before.taken + self.taken.load(Ordering::Relaxed),
+            delivered: before.delivered + self.progress.count(LeadState::Delivered),
+            rejected: before.rejected + self.progress.count(LeadState::Rejected),
+            exhausted: before.exhausted + self.progress.count(LeadState::Exhausted),
+            unconfirmed: before.unconfirmed + self.progress.count(LeadState::Unconfirmed),
+            skipped: before.skipped + self.progress.count(LeadState::Skipped),
+            ..before
+        }
+    }
+
+    /// Nothing more can be read or recorded.
+    pub fn database_lost(&self, error: &impl std::fmt::Display) {
+        self.database_was_away();
+        self.halt(Halt {
+            account: DATABASE.to_owned(),
+            reason: error.to_string(),
+            remedy: Some(
+                "leads whose outcome is not recorded stay `sending` and are looked up by the next run".to_owned(),
+            ),
+            exit: Exit::Unavailable,
+        });
+    }
+
+    /// Whether the run ends because of the database.
+    pub fn has_lost_database(&self) -> bool {
+        self.books().halts.iter().any(|halt| halt.account == DATABASE)
     }
 
     /// The books, for the summary.

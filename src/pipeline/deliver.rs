@@ -15,7 +15,7 @@ use futures_util::FutureExt;
 use self::after::{After, after};
 use self::flight::{CUT, Flight, exchange};
 use super::lane::Lane;
-use super::pauses::{self, DAILY_LIMIT};
+use super::pauses;
 use super::progress::Halt;
 use super::record::{Case, Judgement, Next};
 use crate::auth::Bearer;
@@ -24,9 +24,10 @@ use crate::config::SEND_MARGIN;
 use crate::connectors::channel::Exchange;
 use crate::connectors::classify::{classify, may_be_at_work};
 use crate::connectors::{Asked, UnknownPolicy, Verdict};
+use crate::crash::{self, At};
 use crate::http::limit::Permit;
 use crate::http::message::Request;
-use crate::lead::{Event, LeadState};
+use crate::lead::{Event, LeadState, Prepared};
 use crate::store::{CallRecord, Leased, Pause, QuotaCharge, Step, StepOutcome};
 
 /// Delivers one lead, or looks for it, or puts it down: always ends with the lead out of hand, also if that panics.
@@ -92,7 +93,7 @@ async fn create(lane: &Lane, mut lead: Leased) -> Settlement {
             (Sent::Exchange(exchange, bearer), charged) => (exchange, bearer, charged),
             (Sent::Not(settlement), _) => return settlement,
         };
-        let verdict = read(lane, Asked::Create, &exchange);
+        let verdict = read(lane, Asked::Create, &prepared, &exchange);
         // From here on it matters when it really left, not when we meant it to.
         let case = case(lane, &lead, &exchange, "create", &verdict, charged);
         let judgement = Case { sent_at: exchange.started_at, ..case }.after_create(verdict.clone());
@@ -124,9 +125,9 @@ async fn look(lane: &Lane, lead: Leased) -> Settlement {
             Ok(cleared) => cleared,
             Err(settlement) => return settlement,
         };
-        let (exchange, verdict) = match exchange(lane, permit, bearer.as_ref(), &question, |_| true).await {
+        let (exchange, verdict) = match exchange(lane, permit, bearer.as_ref(), "find", &question, |_| true).await {
             Flight::Landed(exchange) => {
-                let verdict = read(lane, Asked::Find, &exchange);
+                let verdict = read(lane, Asked::Find, &prepared, &exchange);
                 (exchange, verdict)
             }
             Flight::Cut(exchange) => {
@@ -202,7 +203,8 @@ async fn send(
     // request is under way. Then it does not leave at all. Looked at last, right before it is written.
     let needed = lane.limits.timeout + SEND_MARGIN;
     let still = |now| lane.shared.leases.left(lead.id, lead.token, now) >= needed;
-    match exchange(lane, permit, bearer.as_ref(), request, still).await {
+    crash::point("create", At::Intended);
+    match exchange(lane, permit, bearer.as_ref(), "create", request, still).await {
         Flight::Landed(exchange) => (Sent::Exchange(exchange, bearer), charged),
         Flight::Cut(exchange) => {
             if lane.destination.on_unknown() != UnknownPolicy::Hold {
@@ -238,7 +240,7 @@ fn charge(lane: &Lane, at: Timestamp) -> Option<QuotaCharge> {
 async fn quota_used_up(lane: &Lane, lead: &Leased) -> Settlement {
     let now = lane.shared.clock.now();
     let tomorrow = now.next_utc_day();
-    let why = format!("{DAILY_LIMIT}{} creates used up", lane.limits.daily_limit.unwrap_or_default());
+    let why = format!("{}{} creates used up", Pause::DAILY_LIMIT, lane.limits.daily_limit.unwrap_or_default());
     // For `status`; here the lane's end is enough.
     pauses::store(
         &lane.shared,
@@ -257,12 +259,20 @@ async fn quota_used_up(lane: &Lane, lead: &Leased) -> Settlement {
     Settlement::Judged(Judgement { steps: vec![step], next: Next::Scheduled(tomorrow) })
 }
 
-fn read(lane: &Lane, asked: Asked, exchange: &Exchange) -> Verdict {
+/// What the reply means, in words without what it may quote of the lead.
+fn read(lane: &Lane, asked: Asked, prepared: &Prepared, exchange: &Exchange) -> Verdict {
     let own_word = match &exchange.result {
         Ok(reply) => lane.destination.read(asked, reply),
         Err(_) => None,
     };
-    own_word.unwrap_or_else(|| classify(asked, &exchange.result))
+    let verdict = own_word.unwrap_or_else(|| classify(asked, &exchange.result));
+    match (&verdict, &exchange.result) {
+        (Verdict::Accepted { .. }, Ok(reply)) if lane.destination.is_about_another(prepared, reply) => {
+            Verdict::Unknown { why: format!("{} with a reply about another lead", reply.status.as_u16()) }
+        }
+        _ => verdict,
+    }
+    .discreet(prepared)
 }
 
 fn case<'a>(

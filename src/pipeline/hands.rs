@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::account::DATABASE;
 use super::deliver::Settlement;
 use super::lane::Lane;
 use super::progress::Halt;
@@ -136,22 +137,14 @@ impl Lane {
 
     /// Nothing can be recorded any more: every lane stops.
     pub fn database_lost(&self, error: &NotWritten) {
-        self.shared.account.database_was_away();
-        self.shared.account.halt(Halt {
-            account: "database".to_owned(),
-            reason: error.to_string(),
-            remedy: Some(
-                "leads whose outcome is not recorded stay `sending` and are looked up by the next run".to_owned(),
-            ),
-            exit: Exit::Unavailable,
-        });
+        self.shared.account.database_lost(error);
         self.shared.stop.cancel();
     }
 
     /// The database can't be read.
     pub fn store_failed(&self, error: &StoreError) {
         self.shared.account.halt(Halt {
-            account: "database".to_owned(),
+            account: DATABASE.to_owned(),
             reason: error.to_string(),
             remedy: None,
             exit: if error.is_unavailable() { Exit::Unavailable } else { Exit::Bug },

@@ -1,12 +1,14 @@
 //! A CSV import is "rows become queued leads"; the run over them is the same as cron's.
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 
+use super::away::{Patience, patiently};
 use super::normalise::normalise;
 use super::source::csv::{CsvError, CsvRow, CsvSource, RejectSource, RejectsError, write_rejects};
 use crate::clock::Clock;
@@ -101,7 +103,7 @@ impl OpenFile {
 }
 
 /// Loads files into the queue, in batches that are each durable before the next is read; returns what it did and what is
-/// needed to write the rejects afterwards.
+/// needed to write the rejects afterwards. Where time runs out (`patience.hurry`) it stops between batches.
 ///
 /// # Errors
 /// If a file can't be read on, or the database can't be written. What was loaded before stays in the queue.
@@ -112,7 +114,7 @@ pub async fn load(
     files: Vec<OpenFile>,
     destinations: &[String],
     normalising: &NormaliseSettings,
-    stop: &CancellationToken,
+    patience: Patience<'_>,
 ) -> Result<(Loaded, Vec<(String, RejectSource)>), ImportError> {
     let mut loaded = Loaded::default();
     let mut reject_sources = Vec::with_capacity(files.len());
@@ -125,9 +127,13 @@ pub async fn load(
         let copies = destinations.len().max(1);
         let mut reading = tokio::task::spawn_blocking(move || read(file, &destinations, &normalising, &batches));
         loop {
-            match stop.run_until_cancelled(inbox.recv()).await {
+            match patience.hurry.run_until_cancelled(inbox.recv()).await {
                 Some(Some(batch)) => {
-                    store.enqueue(run, &batch, clock.now()).await?;
+                    // A batch is one transaction: its last row stands for all.
+                    if let Some(last) = batch.last() {
+                        let add = || store.enqueue(run, &batch, clock.now());
+                        add_once(patience, add, || store.holds_row(run, last)).await?;
+                    }
                     loaded.rows += u64::try_from(batch.len() / copies).unwrap_or(u64::MAX);
                     loaded.stored(&batch);
                 }
@@ -155,6 +161,21 @@ pub async fn load(
         }
     }
     Ok((loaded, reject_sources))
+}
+
+/// Adds rows, once: where the answer was lost it looks whether they are there before it adds them again.
+async fn add_once<A, L>(
+    patience: Patience<'_>,
+    add: impl Fn() -> A,
+    are_there: impl Fn() -> L,
+) -> Result<(), StoreError>
+where
+    A: Future<Output = Result<(), StoreError>>,
+    L: Future<Output = Result<bool, StoreError>>,
+{
+    let doubtful = AtomicBool::new(false);
+    let once = || async { if doubtful.load(Ordering::Relaxed) && are_there().await? { Ok(()) } else { add().await } };
+    patiently(patience, || doubtful.store(true, Ordering::Relaxed), once).await
 }
 
 fn read(
@@ -199,6 +220,7 @@ pub async fn write_rejected(
     store: &dyn Store,
     run: RunId,
     sources: &[(String, RejectSource)],
+    patience: Patience<'_>,
 ) -> Result<RejectSources, StoreError> {
     const PAGE: u32 = 1_000;
     let mut results = Vec::with_capacity(sources.len());
@@ -208,7 +230,7 @@ pub async fn write_rejected(
             tokio::task::spawn_blocking(move || write_rejects(source, std::iter::from_fn(|| inbox.blocking_recv())));
         let mut after = 0;
         'pages: loop {
-            let page = store.rejected_rows(run, &name, after, PAGE).await?;
+            let page = patiently(patience, || {}, || store.rejected_rows(run, &name, after, PAGE)).await?;
             let Some((last, _)) = page.last() else { break };
             after = *last;
             for row in page {
@@ -227,6 +249,11 @@ pub async fn write_rejected(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicU32;
+    use std::time::Duration;
+
+    use tokio_util::sync::CancellationToken;
+
     use super::*;
     use crate::lead::RawLead;
 
@@ -236,6 +263,30 @@ mod tests {
             destination: "7targets".to_owned(),
             origin: Origin { file: "leads.csv".to_owned(), row: 2 },
             rejected: rejected.map(str::to_owned),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn rows_whose_answer_was_lost_are_added_once_and_rows_that_were_lost_again() {
+        let gone = || StoreError::Unavailable { what: "gone".to_owned() };
+        let stop = CancellationToken::new();
+        let patience = Patience { term: Duration::from_secs(60), hurry: &stop, last: Duration::ZERO };
+        for (was_done, adds) in [(true, 1), (false, 2)] {
+            let (added, stored) = (AtomicU32::new(0), AtomicBool::new(false));
+            let add = || async {
+                match added.fetch_add(1, Ordering::Relaxed) {
+                    0 => {
+                        stored.store(was_done, Ordering::Relaxed);
+                        Err(gone())
+                    }
+                    _ => {
+                        stored.store(true, Ordering::Relaxed);
+                        Ok(())
+                    }
+                }
+            };
+            add_once(patience, add, || async { Ok(stored.load(Ordering::Relaxed)) }).await.unwrap();
+            assert_eq!((added.into_inner(), stored.into_inner()), (adds, true));
         }
     }
 

@@ -12,7 +12,6 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::sync::{Notify, OnceCell, Semaphore};
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::deliver::deliver;
@@ -21,7 +20,7 @@ use super::preflight;
 use super::prepare::{PlaceQueue, prepare};
 use super::progress::Halt;
 use super::shared::Shared;
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, Moment, Timestamp};
 use crate::connectors::channel::Channel;
 use crate::connectors::{Destination, Limits};
 use crate::lead::{LeadId, LeadState};
@@ -166,6 +165,8 @@ impl Lane {
         let batch = batch.max(self.limits.concurrency).max(32);
         let most = DEPTH * self.limits.concurrency.max(1) + 2 * batch;
         let mut tasks = JoinSet::new();
+        let mut watch = JoinSet::new();
+        watch.spawn(Arc::clone(&self).keep_pauses_of_others());
         if let Err(error) = self.feed(most, batch, &mut tasks).await {
             self.store_failed(&error);
         }
@@ -173,6 +174,8 @@ impl Lane {
         while let Some(ended) = tasks.join_next().await {
             self.reap(ended);
         }
+        // Others may be waiting for what is left of the limit.
+        self.channel.limiter().leave().await;
     }
 
     /// Panics are caught where the lead is known ([`Lane::panicked`]). What gets here took leads with it that would be
@@ -259,7 +262,7 @@ impl Lane {
             max: u32::try_from(granted).unwrap_or(u32::MAX),
             term: self.shared.leases.term(),
         };
-        let asked = Instant::now();
+        let asked = Moment::now();
         // A lease whose answer was lost lapses by itself.
         let leased = self.shared.patiently(|| self.shared.store.lease(&ask, self.shared.clock.now())).await?;
         if let Some(left) = &mut left {

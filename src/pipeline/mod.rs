@@ -8,6 +8,7 @@
 //! [`crate::lead::LeadState`], under a lease that lapses by itself.
 
 mod account;
+pub(crate) mod away;
 mod deliver;
 mod enrich;
 mod hands;

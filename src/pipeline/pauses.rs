@@ -1,8 +1,10 @@
 //! Pauses of an account: kept while they are short, the end of its lane for this run when they are long, and known to the
 //! next process.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::away;
 use super::lane::Lane;
 use super::progress::Halt;
 use super::shared::Shared;
@@ -13,9 +15,6 @@ use crate::store::{Pause, Result};
 
 /// A pause this short is waited for even where `run.wait` is shorter.
 const SHORT: Duration = Duration::from_secs(2);
-/// How a pause begins to be explained that the daily limit asks for. It is there for people to see: what decides is the
-/// quota itself, which may be raised meanwhile.
-pub const DAILY_LIMIT: &str = "daily limit of ";
 
 /// How long a run waits for an account whose pauses began after `progress`.
 pub fn patience(progress: Timestamp, wait: Duration) -> Timestamp {
@@ -38,14 +37,25 @@ pub fn too_long(name: &str, pause: &Pause) -> Halt {
 /// If the database can't be read.
 pub async fn stored(shared: &Shared, channel: &Channel) -> Result<Option<Pause>> {
     let pauses = shared.patiently(|| shared.store.pauses(shared.clock.now())).await?;
-    Ok(pauses.into_iter().find(|pause| pause.account == channel.account() && !pause.why.starts_with(DAILY_LIMIT)))
+    Ok(pauses.into_iter().find(|pause| pause.account == channel.account() && !pause.is_for_the_day()))
 }
 
 /// Writes a pause down for all workers; that it can't be written is no reason to stop, since each is told by the server.
 pub async fn store(shared: &Shared, pause: &Pause) {
-    let written = shared.cut.run_until_cancelled(shared.store.pause(pause)).await;
-    if let Some(Err(error)) = written {
+    if let Err(error) = away::once(&shared.cut, Duration::ZERO, shared.store.pause(pause)).await {
         tracing::warn!("could not record that {} is paused: {error}", pause.account);
+    }
+}
+
+/// The same as [`Lane::keep_pauses_of_others`] for the look-up service.
+pub async fn keep_those_of_look_ups(shared: Arc<Shared>) {
+    let Some(lookup) = &shared.lookup else { return };
+    loop {
+        let (until, why) = lookup.channel.limiter().paused_by_others().await;
+        if until > patience(shared.clock.now(), shared.wait) {
+            let pause = Pause { account: lookup.channel.account().to_owned(), until, why };
+            lookup.halt(&shared, too_long("enrich", &pause), Some(until));
+        }
     }
 }
 
@@ -57,9 +67,7 @@ impl Lane {
         let limiter = self.channel.limiter();
         let known = limiter.paused().is_some_and(|(until, _)| until >= pause.until);
         limiter.pause_until(pause.until, &pause.why);
-        if pause.until > self.patience_ends() {
-            self.halt(too_long(&self.name, &pause));
-        }
+        self.heed(&pause);
         if !known {
             store(&self.shared, &pause).await;
         }
@@ -72,10 +80,22 @@ impl Lane {
     pub async fn keep_stored_pause(&self) -> Result<()> {
         if let Some(pause) = stored(&self.shared, &self.channel).await? {
             self.channel.limiter().pause_until(pause.until, &pause.why);
-            if pause.until > self.patience_ends() {
-                self.halt(too_long(&self.name, &pause));
-            }
+            self.heed(&pause);
         }
         Ok(())
+    }
+
+    /// Keeps the pauses that other workers are told of while this one is at work, for ever.
+    pub async fn keep_pauses_of_others(self: Arc<Self>) {
+        loop {
+            let (until, why) = self.channel.limiter().paused_by_others().await;
+            self.heed(&Pause { account: self.channel.account().to_owned(), until, why });
+        }
+    }
+
+    fn heed(&self, pause: &Pause) {
+        if pause.until > self.patience_ends() {
+            self.halt(too_long(&self.name, pause));
+        }
     }
 }

@@ -116,6 +116,8 @@ pub struct Summary {
     pub cut: Vec<LeadId>,
     /// What must not happen and did.
     pub bugs: Vec<String>,
+    /// The database could not be written or read any more: `counts` may be the run's own.
+    pub database_lost: bool,
     /// Ended by a signal.
     pub interrupted: bool,
 }
@@ -140,6 +142,7 @@ impl Summary {
             notices: Vec::new(),
             cut: Vec::new(),
             bugs: Vec::new(),
+            database_lost: false,
             interrupted: false,
         }
     }

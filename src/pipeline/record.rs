@@ -145,6 +145,12 @@ impl Case<'_> {
             }
             Verdict::Refused { field, reason } => {
                 let reason = field.map(|field| format!("{field}: {reason}")).unwrap_or(reason);
+                if self.policy == UnknownPolicy::Retry && self.lead.attempts > 0 {
+                    // Under this policy an attempt that failed is one of which nobody knows whether it arrived.
+                    return self.unconfirmed(format!(
+                        "may be there: repeated after an unknown outcome, and refused: {reason}"
+                    ));
+                }
                 let quota = self.refund();
                 let step = Step { quota, ..self.step(Some(Event::Refused), reason) };
                 self.judged(vec![step], Next::Finished(LeadState::Rejected))
@@ -233,6 +239,13 @@ impl Case<'_> {
     /// What becomes of a lead found `sending` that can't be asked for: the policy without a question.
     pub fn without_question(self) -> Judgement {
         match self.policy {
+            UnknownPolicy::Retry if self.lead.attempts + 1 >= self.max_attempts => {
+                let attempts = self.lead.attempts + 1;
+                let why =
+                    format!("may be there: gave up after {attempts} requests, and nobody knows which of them arrived");
+                let step = Step { add_attempts: 1, ..self.step(Some(Event::GaveUp), why) };
+                self.judged(vec![step], Next::Finished(LeadState::Unconfirmed))
+            }
             UnknownPolicy::Retry => {
                 // Not proven absent: the first one stays charged to the daily limit.
                 let unproven = Self { charged: None, ..self };

@@ -9,9 +9,11 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::account::Account;
+use super::away::{LAST_ANSWER, Patience, patiently};
 use super::enrich::LookUps;
 use super::lane::Lane;
 use super::leases::Leases;
+use super::pauses;
 use super::progress::{Halt, Progress, Summary};
 use super::shared::Shared;
 use super::site::Site;
@@ -57,14 +59,17 @@ pub async fn run(
     let started_at = site.clock.now();
     let imported_by = options.only_imported.then_some(run);
     let account = Arc::new(Account::new(Arc::clone(&progress)));
-    let waiting = site.store.waiting(imported_by, started_at).await?;
+    let stop = signals.stop.child_token();
+    let cut = CancellationToken::new();
+    let lease = site.settings.run.lease;
+    let patience = Patience { term: lease, hurry: &stop, last: LAST_ANSWER };
+    let was_away = || account.database_was_away();
+    let before = patiently(patience, was_away, || site.store.run(run)).await?.map(|it| it.counts).unwrap_or_default();
+    let waiting = patiently(patience, was_away, || site.store.waiting(imported_by, started_at)).await?;
     let due: i64 = waiting.iter().map(|it| it.due).sum();
     progress.expected.store(due, Ordering::Relaxed);
 
-    let stop = signals.stop.child_token();
-    let cut = CancellationToken::new();
     let over = CancellationToken::new();
-    let lease = site.settings.run.lease;
     let (writer, writing) = Writer::start(Arc::clone(&site.store), Arc::clone(&site.clock), run, lease, cut.clone());
     let leases = Arc::new(Leases::new(lease));
     let mut helpers = JoinSet::new();
@@ -99,21 +104,31 @@ pub async fn run(
         imported_by,
         limit: options.limit.map(|limit| Mutex::new(usize::try_from(limit).unwrap_or(usize::MAX))),
         stop: stop.clone(),
-        cut,
+        cut: cut.clone(),
     });
     let lanes = lanes(site, &shared, &waiting);
+    let looked_up = shared.lookup.iter().map(|lookup| &lookup.channel);
+    let channels: Vec<_> = lanes.iter().map(|lane| &lane.channel).chain(looked_up).cloned().collect();
+    let mut watch = JoinSet::new();
+    watch.spawn(pauses::keep_those_of_look_ups(Arc::clone(&shared)));
     work(&shared, lanes).await;
+    watch.shutdown().await;
+    futures_util::future::join_all(channels.iter().map(|channel| channel.finish())).await;
     drop(shared);
     // The last clone of the writer is gone: it ends when everything handed over is durable.
     let _ = writing.await;
     over.cancel();
     helpers.join_all().await;
 
-    let counts = site.store.run(run).await?.map(|record| record.counts).unwrap_or_default();
-    let next_due = next_due(&site.store.waiting(imported_by, site.clock.now()).await?, site.clock.now());
+    let counted = counted(site, run, imported_by, &account, &cut).await?;
     let closing = account.close();
-    // Where the database left a question open, only its own counts can be right.
-    let waiting = if closing.database_was_away { rest(&counts) - closing.taken_over } else { closing.waiting };
+    let database_lost = account.has_lost_database();
+    let (counts, waiting, next_due) = match counted {
+        // Where the database left a question open, only its own counts can be right.
+        Some((counts, next_due)) if closing.database_was_away => (counts, rest(&counts) - closing.taken_over, next_due),
+        Some((counts, next_due)) => (counts, closing.waiting, next_due),
+        None => (account.counts(before), closing.waiting, None),
+    };
     Ok(Summary {
         run,
         command: options.command.to_owned(),
@@ -131,8 +146,36 @@ pub async fn run(
         notices: closing.notices,
         cut: closing.cut,
         bugs: closing.bugs,
+        database_lost,
         interrupted: signals.stop.is_cancelled(),
     })
+}
+
+/// What the database counted, and when the next lead comes due. `None`: it can't be asked, which is no reason to keep from
+/// the operator what the run knows by itself.
+async fn counted(
+    site: &Site,
+    run: RunId,
+    imported_by: Option<RunId>,
+    account: &Account,
+    cut: &CancellationToken,
+) -> Result<Option<(RunCounts, Option<Timestamp>)>> {
+    // Who waited in vain to record something does not wait again.
+    let term = if account.has_lost_database() { Duration::ZERO } else { site.settings.run.lease };
+    let patience = Patience { term, hurry: cut, last: LAST_ANSWER };
+    let read = || async {
+        let counts = site.store.run(run).await?.map(|record| record.counts).unwrap_or_default();
+        let now = site.clock.now();
+        Ok((counts, next_due(&site.store.waiting(imported_by, now).await?, now)))
+    };
+    match patiently(patience, || account.database_was_away(), read).await {
+        Ok(read) => Ok(Some(read)),
+        Err(error) if error.is_unavailable() => {
+            account.database_lost(&error);
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Leads taken in that reached no final state.

@@ -5,18 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::account::Account;
+use super::away::{self, Patience};
 use super::enrich::LookUps;
 use super::leases::Leases;
-use super::writer::{ANSWER, PAUSE, Writer};
+use super::writer::Writer;
 use crate::auth::Fingerprinter;
 use crate::clock::Clock;
 use crate::config::NormaliseSettings;
 use crate::http::retry::Backoff;
-use crate::store::{Result as StoreResult, RunId, Store, StoreError};
+use crate::store::{Result as StoreResult, RunId, Store};
 
 /// One per run.
 pub struct Shared {
@@ -31,7 +31,7 @@ pub struct Shared {
     /// `None`: look-ups are off.
     pub lookup: Option<LookUps>,
     pub backoff: Backoff,
-    /// Create requests that may fail per lead.
+    /// Create requests that may fail per lead, and look-ups that fail for it alone.
     pub max_attempts: u32,
     /// How long to wait for what comes due.
     pub wait: Duration,
@@ -77,28 +77,7 @@ impl Shared {
     where
         F: Future<Output = StoreResult<T>>,
     {
-        let give_up = Instant::now() + self.leases.term();
-        let mut told = false;
-        loop {
-            let answer = tokio::select! {
-                biased;
-                answer = ask() => answer,
-                () = tokio::time::sleep(ANSWER) => Err(StoreError::Unavailable { what: "it does not answer".to_owned() }),
-                () = self.cut.cancelled() => Err(StoreError::Unavailable { what: "it did not answer in time".to_owned() }),
-            };
-            let Err(error) = &answer else { return answer };
-            if !error.is_unavailable() {
-                return answer;
-            }
-            self.account.database_was_away();
-            if Instant::now() >= give_up || self.cut.is_cancelled() {
-                return answer;
-            }
-            if !told {
-                tracing::warn!("{error}; trying again");
-                told = true;
-            }
-            let _ = self.cut.run_until_cancelled(tokio::time::sleep(PAUSE)).await;
-        }
+        let patience = Patience { term: self.leases.term(), hurry: &self.cut, last: Duration::ZERO };
+        away::patiently(patience, || self.account.database_was_away(), ask).await
     }
 }

@@ -82,7 +82,8 @@ impl Site {
             Arc::clone(&self.clock),
             Some(run),
         );
-        Arc::new(Channel::new(account, limits, self.http.clone(), tokens, Arc::clone(&self.clock), Some(run)))
+        let channel = Channel::new(account, limits, self.http.clone(), tokens, Arc::clone(&self.clock), Some(run));
+        Arc::new(channel.shared(Arc::clone(&self.store) as _))
     }
 
     fn incomplete(&self, error: &BuildError) -> SiteError {

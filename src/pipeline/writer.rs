@@ -18,17 +18,12 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::away::{self, LAST_ANSWER};
 use crate::clock::Clock;
 use crate::store::{RunId, Step, StepOutcome, Store, StoreError};
 
 /// At most this many steps in one transaction.
 const GROUP: usize = 500;
-/// Pause before a failed group is tried again.
-pub(super) const PAUSE: Duration = Duration::from_millis(250);
-/// Longest wait for an answer of the database: longer than its own time limits, for a server that vanished.
-pub(super) const ANSWER: Duration = Duration::from_secs(30);
-/// The same once the grace time is over.
-const LAST_ANSWER: Duration = Duration::from_secs(3);
 
 /// A step that could not be made durable.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -161,7 +156,7 @@ impl Task {
                         tracing::warn!("{error}; keeping {} outcomes in memory and trying again", steps.len());
                         told = true;
                     }
-                    let _ = self.hurry.run_until_cancelled(tokio::time::sleep(PAUSE)).await;
+                    let _ = self.hurry.run_until_cancelled(away::pause()).await;
                 }
                 Err(error) => {
                     if error.is_unavailable() {
@@ -175,17 +170,6 @@ impl Task {
 
     /// One try. Without an answer it may have been written; the step's id makes it safe to try again.
     async fn once(&self, steps: &[Step]) -> Result<Vec<StepOutcome>, StoreError> {
-        let try_it = self.store.commit(self.run, steps, self.clock.now());
-        let hurried = async {
-            self.hurry.cancelled().await;
-            tokio::time::sleep(LAST_ANSWER).await;
-        };
-        let silent = || Err(StoreError::Unavailable { what: "it does not answer".to_owned() });
-        tokio::select! {
-            biased;
-            result = try_it => result,
-            () = tokio::time::sleep(ANSWER) => silent(),
-            () = hurried => silent(),
-        }
+        away::once(&self.hurry, LAST_ANSWER, self.store.commit(self.run, steps, self.clock.now())).await
     }
 }

@@ -18,6 +18,7 @@
 
 mod admin;
 mod dice;
+mod door;
 mod faults;
 mod foreground;
 mod ledger;
@@ -36,7 +37,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -47,6 +47,7 @@ pub use limits::LimitTotals;
 pub use operation::{Api, Operation};
 pub use options::{Duplicate, LiveDataOptions, RetryAfter, SandboxOptions, SevenTargetsOptions, Timing, UnknownChoice};
 
+use door::Door;
 use server::State;
 
 /// The remote APIs in one process.
@@ -68,13 +69,13 @@ impl Sandbox {
                 ),
             ));
         }
-        let listener = TcpListener::bind(options.listen).await.map_err(|error| {
+        let door = Door::at(options.listen).map_err(|error| {
             io::Error::new(error.kind(), format!("can't listen on {}: {}", options.listen, error.kind()))
         })?;
-        let addr = listener.local_addr()?;
+        let addr = door.addr();
         let state = Arc::new(State::new(options)?);
         let stop = CancellationToken::new();
-        let task = tokio::spawn(server::accept(listener, Arc::clone(&state), stop.clone()));
+        let task = tokio::spawn(server::accept(door, Arc::clone(&state), stop.clone()));
         Ok(Running { addr, state, stop, task })
     }
 
@@ -148,6 +149,16 @@ impl Running {
     /// Makes every access token invalid, as if all had expired at this moment.
     pub fn revoke_tokens(&self) {
         self.state.tokens.revoke_all();
+    }
+
+    /// Down from now on: open connections are reset, new ones refused, until [`Running::come_back`]. What it knows stays.
+    pub fn go_down(&self) {
+        self.state.down.send_replace(true);
+    }
+
+    /// Serves again after [`Running::go_down`].
+    pub fn come_back(&self) {
+        self.state.down.send_replace(false);
     }
 
     /// Ends it: requests in flight get a moment to finish, then connections are cut.

@@ -218,7 +218,7 @@ impl fmt::Display for Duplicate {
 }
 
 /// The form of `Retry-After` (RFC 9110, 10.2.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RetryAfter {
     /// `Retry-After: 2`.
     Seconds,

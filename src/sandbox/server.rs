@@ -11,10 +11,12 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::door::Door;
 use super::faults::{Fault, FaultBook, FaultPlan};
 use super::ledger::{Ledger, RequestRecord, Totals};
 use super::limits::Limits;
@@ -37,6 +39,8 @@ pub(super) struct State {
     limits: Mutex<Limits>,
     live_data: LiveData,
     seven_targets: SevenTargets,
+    /// Whether nobody listens at the moment.
+    pub(super) down: watch::Sender<bool>,
 }
 
 /// A request, read whole.
@@ -94,6 +98,7 @@ impl State {
             seven_targets,
             ledger,
             options,
+            down: watch::Sender::new(false),
         })
     }
 
@@ -152,7 +157,8 @@ impl State {
             Api::SevenTargets => self.options.seven_targets.rate,
         };
         let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
-        limits.admit(api, &caller.account, rate, Instant::now()).map_err(|wait| self.too_many(operation, wait))
+        let form = self.options.retry_after;
+        limits.admit(api, &caller.account, rate, Instant::now()).map_err(|wait| self.too_many(operation, form, wait))
     }
 
     fn decide(&self, operation: Operation, request: &Incoming) -> Option<Fault> {
@@ -176,10 +182,10 @@ impl State {
         }
     }
 
-    fn too_many(&self, operation: Operation, wait: Duration) -> Answer {
+    fn too_many(&self, operation: Operation, form: RetryAfter, wait: Duration) -> Answer {
         let answer = refusal(operation, StatusCode::TOO_MANY_REQUESTS, "Too Many Requests");
         // Both forms have whole seconds only; rounding down would invite the client too early.
-        match self.options.retry_after {
+        match form {
             RetryAfter::Absent => answer,
             RetryAfter::Seconds => answer.with("retry-after", &wait.as_millis().div_ceil(1000).max(1).to_string()),
             RetryAfter::Date => {
@@ -198,17 +204,22 @@ impl State {
         answer
     }
 
+    /// An injected 429. A client that was told how long to wait is held to it.
+    fn asks_for_a_pause(&self, operation: Operation, form: RetryAfter, caller: Option<&Caller>) -> Answer {
+        let pause = self.options.timing.pause;
+        if let (Some(caller), false) = (caller, form == RetryAfter::Absent) {
+            let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
+            limits.pause(operation.api(), &caller.account, pause, Instant::now());
+        }
+        self.too_many(operation, form, pause)
+    }
+
     /// A fault's own error status, with what belongs to it.
     fn fault_status(&self, operation: Operation, code: u16, caller: Option<&Caller>) -> Answer {
         let status = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         match (status, caller) {
             (StatusCode::TOO_MANY_REQUESTS, caller) => {
-                let pause = self.options.timing.pause;
-                if let (Some(caller), false) = (caller, self.options.retry_after == RetryAfter::Absent) {
-                    let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
-                    limits.pause(operation.api(), &caller.account, pause, Instant::now());
-                }
-                return self.too_many(operation, pause);
+                return self.asks_for_a_pause(operation, self.options.retry_after, caller);
             }
             (StatusCode::UNAUTHORIZED, Some(Caller { token: Some(token), .. })) => self.tokens.revoke(token),
             _ => {}
@@ -226,15 +237,28 @@ pub(super) fn refusal(operation: Operation, status: StatusCode, why: &str) -> An
     Answer::json(status, &body)
 }
 
-/// Accepts until told to stop; ends when its connections have.
-pub(super) async fn accept(listener: TcpListener, state: Arc<State>, stop: CancellationToken) {
+/// Accepts until told to stop; ends when its connections have. While it is down nobody listens and nothing is open.
+pub(super) async fn accept(mut door: Door, state: Arc<State>, stop: CancellationToken) {
     let connections = tokio_util::task::TaskTracker::new();
+    let mut down = state.down.subscribe();
+    let mut cut = CancellationToken::new();
     loop {
         tokio::select! {
             biased;
             () = stop.cancelled() => break,
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => drop(connections.spawn(connection(stream, Arc::clone(&state), stop.clone()))),
+            // The sender is part of the state, which we hold.
+            Ok(()) = down.changed() => {
+                if *down.borrow_and_update() {
+                    door.close();
+                    std::mem::take(&mut cut).cancel();
+                } else {
+                    door.open().await;
+                }
+            }
+            accepted = door.accept() => match accepted {
+                Ok(stream) => {
+                    drop(connections.spawn(connection(stream, Arc::clone(&state), stop.clone(), cut.clone())));
+                }
                 // Out of file descriptors, mostly: clients that hang up free some.
                 Err(error) => {
                     tracing::warn!(%error, "the sandbox could not accept a connection");
@@ -247,7 +271,7 @@ pub(super) async fn accept(listener: TcpListener, state: Arc<State>, stop: Cance
     connections.wait().await;
 }
 
-async fn connection(stream: TcpStream, state: Arc<State>, stop: CancellationToken) {
+async fn connection(stream: TcpStream, state: Arc<State>, stop: CancellationToken, down: CancellationToken) {
     // Small replies at once: waiting for more would add 40 ms to each. Without it they are only slower.
     let _ = stream.set_nodelay(true);
     let cancel = stop.clone();
@@ -256,6 +280,7 @@ async fn connection(stream: TcpStream, state: Arc<State>, stop: CancellationToke
     let mut connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
     let ended = tokio::select! {
         ended = &mut connection => ended,
+        () = down.cancelled() => return reset(connection.into_parts().io.into_inner()),
         () = stop.cancelled() => {
             std::pin::Pin::new(&mut connection).graceful_shutdown();
             match tokio::time::timeout(STOP_GRACE, &mut connection).await {
@@ -269,9 +294,13 @@ async fn connection(stream: TcpStream, state: Arc<State>, stop: CancellationToke
         error.source()?.downcast_ref::<Cut>().copied()
     });
     if cut == Some(Cut::Reset) {
-        // With SO_LINGER at zero, closing sends RST instead of FIN. A failure leaves a FIN: as lost for the client.
-        let _ = connection.into_parts().io.into_inner().set_zero_linger();
+        reset(connection.into_parts().io.into_inner());
     }
+}
+
+/// With SO_LINGER at zero, closing sends RST instead of FIN. A failure leaves a FIN: as lost for the client.
+fn reset(stream: TcpStream) {
+    let _ = stream.set_zero_linger();
 }
 
 async fn answer(
@@ -361,6 +390,17 @@ async fn serve(
         Some(Fault::Html) => Ok(state.noted(record, effect().into_html()).whole()),
         Some(Fault::Empty) => Ok(state.noted(record, effect().into_empty()).whole()),
         Some(Fault::Drip) => Ok(state.noted(record, effect()).dripping(state.options.timing.drip)),
+        Some(Fault::NoId) => Ok(state.noted(record, effect().into_no_id()).whole()),
+        Some(Fault::TooMany(form)) => {
+            Ok(state.noted(record, state.asks_for_a_pause(operation, form, caller.as_ref())).whole())
+        }
+        Some(lie @ (Fault::ErrorBody { after } | Fault::OtherLead { after })) => {
+            if after {
+                effect();
+            }
+            let told = if matches!(lie, Fault::OtherLead { .. }) { Answer::other_lead() } else { Answer::error_body() };
+            Ok(state.noted(record, told).whole())
+        }
         Some(Fault::Reset { after }) => {
             if after {
                 effect();

@@ -9,8 +9,10 @@
 //! ([`StoreError::is_unavailable`]).
 
 mod bulk;
+mod durable;
 mod error;
 mod open;
+mod places;
 mod plan;
 #[allow(clippy::duplicate_mod, reason = "the operations in ops/ are compiled for each driver, from one text")]
 mod postgres;
@@ -30,6 +32,9 @@ use async_trait::async_trait;
 use crate::clock::Timestamp;
 use crate::lead::LeadId;
 pub use open::{open, open_existing, open_ready};
+#[cfg(test)]
+pub(crate) use places::Book;
+pub use places::{PlacesAsk, PlacesShare};
 pub use types::*;
 
 /// What went wrong with the database.
@@ -91,9 +96,14 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 #[async_trait]
 pub trait Queue: Send + Sync {
     /// Adds rows to the queue, in one transaction, stamped `created_at_ms = now`. Rows that carry a rejection are stored
-    /// as `rejected`, finished, and counted to the run (`taken` and `rejected`). Repeated after a connection that broke during
-    /// the commit it may store rows twice: the second is skipped as a duplicate later, never sent.
+    /// as `rejected`, finished, and counted to the run (`taken` and `rejected`). After
+    /// [`StoreError::Unavailable`] ask [`Queue::holds_row`] before repeating: rows that are stored twice are skipped as
+    /// duplicates later, never sent.
     async fn enqueue(&self, run: RunId, leads: &[NewLead], now: Timestamp) -> Result<()>;
+
+    /// Whether this row of an import is in the queue, in whatever state: what became of an [`Queue::enqueue`] whose answer
+    /// was lost.
+    async fn holds_row(&self, import: RunId, row: &NewLead) -> Result<bool>;
 
     /// Leases up to `max` due leads: state `received`, `ready` or `sending`, `not_before_ms <= now`, and under no live
     /// lease; those due longest first. No lead is ever under two live leases. Stamps `created_at_ms` and the destination
@@ -127,11 +137,13 @@ pub trait Vault: Send + Sync {
     /// The account's current token.
     async fn token(&self, account: &str) -> Result<Option<StoredToken>>;
 
-    /// Every account's token, for `auth status`.
+    /// Every account's token, for `auth status`; of generation 0 where a grant was dead before it gave a token.
     async fn tokens(&self) -> Result<Vec<(String, StoredToken)>>;
 
     /// Asks for the turn to refresh the token of `generation` (0: there is none yet), until `until`. `holder` is random for
-    /// each attempt; asking again as the same holder (after a broken connection) gives the same turn again.
+    /// each request to the token service; asking again as the same holder (after a broken connection, or to hold the turn
+    /// for longer) gives the same turn again, with the new `until`. A turn that lapses without having been ended counts
+    /// as lost ([`RefreshTurn::Yours`]) until the generation changes.
     async fn begin_refresh(
         &self,
         account: &str,
@@ -145,11 +157,13 @@ pub trait Vault: Send + Sync {
     /// refresh. False: another worker was first; nothing was changed.
     async fn replace_token(&self, account: &str, generation: i64, token: &StoredToken) -> Result<bool>;
 
-    /// Ends a refresh that failed without effect, so that the next worker need not wait for the lease to lapse.
-    async fn abandon_refresh(&self, account: &str, holder: i64) -> Result<()>;
+    /// Ends a refresh that was answered with a failure, or not sent: it does not count as lost, and the next worker need
+    /// not wait for the turn to lapse. Nobody gets a turn before `not_before`.
+    async fn abandon_refresh(&self, account: &str, holder: i64, not_before: Timestamp) -> Result<()>;
 
-    /// Marks the grant as dead if the generation is still current; only a person can log in again.
-    async fn mark_needs_login(&self, account: &str, generation: i64, why: &str) -> Result<()>;
+    /// Marks the grant as dead and ends the refresh, if `generation` is still current and the turn is still `holder`'s.
+    /// False: it is not; another worker knows better. A later token lifts the mark.
+    async fn mark_needs_login(&self, account: &str, generation: i64, holder: i64, why: &str) -> Result<bool>;
 
     /// A sealed key by name.
     async fn sealed_key(&self, name: &str) -> Result<Option<Vec<u8>>>;
@@ -176,6 +190,12 @@ pub trait Vault: Send + Sync {
     /// Says why an account is not called until then; a pause that ends later wins. An `until` of `Timestamp::default()`
     /// (1970) lifts it.
     async fn pause(&self, pause: &Pause) -> Result<()>;
+
+    /// One worker's turn at an account's rate limit: takes in what it gives back, hands out what it may use next, and tells
+    /// of a pause. All workers together never hold more places than the limit has; those of a worker that stays away for
+    /// longer than its term come back. `now` counts where the database has no clock of its own. After
+    /// [`StoreError::Unavailable`] repeat the same ask.
+    async fn share_places(&self, ask: &PlacesAsk, now: Timestamp) -> Result<PlacesShare>;
 
     /// All pauses that end after `now`.
     async fn pauses(&self, now: Timestamp) -> Result<Vec<Pause>>;

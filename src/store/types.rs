@@ -89,7 +89,7 @@ pub struct Leased {
     pub origin: Option<Origin>,
     /// There as soon as the lead has been `ready`; missing then only if a foreign hand wrote the state or damaged this.
     pub prepared: Option<Prepared>,
-    /// Create requests that failed.
+    /// Create requests that failed, and look-ups that failed for it alone.
     pub attempts: u32,
     /// Times it was put off without failing: 429, quota, breaker, budget.
     pub deferrals: u32,
@@ -267,16 +267,21 @@ pub struct StoredToken {
 /// The answer to "may I refresh this account's token?"
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RefreshTurn {
-    /// Yes, until the lease lapses; "refresh started" is durable.
+    /// Yes, until the turn lapses; "refresh started" is durable.
     Yours {
-        /// An earlier refresh from this same generation was started and never ended: its reply was lost, and this is the
-        /// one permitted repeat.
-        repeated: bool,
+        /// How many refreshes from this same generation were started before and never ended: nobody knows whether the
+        /// token service carried them out. 1: this is the one repeat that a rotating refresh token is good for.
+        lost: u32,
     },
-    /// Another worker is at it until then.
+    /// Not before then: another worker is at it, or the last one said how long to stay away.
     Busy { until: Timestamp },
     /// The generation is no longer current: read the token again.
     Superseded,
+    /// The grant is dead: only a person can log in again.
+    NeedsLogin {
+        /// In words.
+        why: String,
+    },
 }
 
 /// Why an account is not called at the moment, as `status` shows it.
@@ -285,6 +290,16 @@ pub struct Pause {
     pub account: String,
     pub until: Timestamp,
     pub why: String,
+}
+
+impl Pause {
+    /// How a pause begins to be explained that a used up daily limit asks for.
+    pub const DAILY_LIMIT: &str = "daily limit of ";
+
+    /// Whether it is only there for people to see: what decides is the day's quota itself, which may be raised meanwhile.
+    pub fn is_for_the_day(&self) -> bool {
+        self.why.starts_with(Self::DAILY_LIMIT)
+    }
 }
 
 /// What a run did so far, as the database counts it: added to in the transactions that do it.

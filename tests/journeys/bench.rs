@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use leadsync::sandbox::{FaultPlan, LedgerLead, Running, Sandbox, SandboxOptions};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use serde_json::Value;
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, Command};
@@ -34,6 +34,11 @@ pub async fn on_both<F: Future<Output = ()> + Send + 'static>(journey: impl Fn(K
     let failed = join_all(kinds.map(|kind| tokio::spawn(journey(kind)))).await.into_iter().zip(kinds);
     let failed: Vec<Kind> = failed.filter(|(result, _)| result.is_err()).map(|(_, kind)| kind).collect();
     assert!(failed.is_empty(), "failed on {failed:?}");
+}
+
+/// Many rounds instead of a quick one.
+pub fn is_long() -> bool {
+    std::env::var_os("LEADSYNC_TEST_LONG").is_some()
 }
 
 /// For databases that keep no key file. Hidden like every other secret.
@@ -98,13 +103,18 @@ impl Bench {
 
     /// With a sandbox that differs.
     pub async fn with(kind: Kind, differ: impl FnOnce(&mut SandboxOptions)) -> Self {
+        Self::on(TestDatabase::blank(kind).await, differ).await
+    }
+
+    /// On this empty database.
+    pub async fn on(mut database: TestDatabase, differ: impl FnOnce(&mut SandboxOptions)) -> Self {
         let mut options = SandboxOptions::default();
         options.seven_targets.rate = None;
         options.live_data.rate = None;
         options.timing.pause = Duration::from_secs(1);
         differ(&mut options);
         let sandbox = Sandbox::start(options).await.unwrap();
-        let mut database = TestDatabase::blank(kind).await;
+        let kind = database.kind;
         // The program has its own connections; this view of the database is for another process.
         database.store.close().await;
         // The configuration takes plain names only.
@@ -138,6 +148,13 @@ impl Bench {
             table = inner.as_table_mut().unwrap();
         }
         table.insert(name.to_owned(), value.into());
+    }
+
+    /// A text of the configuration.
+    pub fn get(&self, key: &str) -> String {
+        let config = toml::Value::Table(self.config.lock().unwrap().clone());
+        let value = key.split('.').fold(&config, |table, name| &table[name]);
+        value.as_str().unwrap().to_owned()
     }
 
     /// Switches look-ups on.
@@ -198,6 +215,25 @@ impl Bench {
         self.watch(self.command(args), args)
     }
 
+    /// Starts the program to die at a point of [`leadsync::crash`], or to freeze there.
+    pub fn start_armed(&self, point: &str, args: &[&str]) -> Process {
+        self.start_with(&[("LEADSYNC_CRASH", point)], args)
+    }
+
+    /// Starts the program with these variables in its environment.
+    pub fn start_with(&self, variables: &[(&str, &str)], args: &[&str]) -> Process {
+        let mut command = self.command(args);
+        command.envs(variables.iter().copied());
+        self.watch(command, args)
+    }
+
+    /// Starts the program with this as its standard input.
+    pub fn start_fed(&self, args: &[&str], input: impl Into<Stdio>) -> Process {
+        let mut command = self.command(args);
+        command.stdin(input);
+        self.watch(command, args)
+    }
+
     fn watch(&self, mut command: Command, args: &[&str]) -> Process {
         let mut child = command.spawn().unwrap();
         let (mut out, mut err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
@@ -222,13 +258,6 @@ impl Bench {
         });
         let secrets = self.secrets();
         Process { child, words, so_far, secrets, args: args.join(" ") }
-    }
-
-    /// Starts the program with this as its standard input.
-    pub fn start_fed(&self, args: &[&str], input: impl Into<Stdio>) -> Process {
-        let mut command = self.command(args);
-        command.stdin(input);
-        self.watch(command, args)
     }
 
     /// The same through a shell, which may change what the program inherits: in `script`, `"$@"` is the program.
@@ -377,6 +406,18 @@ impl Bench {
         assert_eq!(told, there);
     }
 
+    /// The same, with the database read by another program: for where many do so.
+    #[track_caller]
+    pub fn agrees_by_sql(&self) {
+        let told = self.database.sql("SELECT email, remote_id FROM leads WHERE state = 'delivered'");
+        let mut told: Vec<String> = told.lines().map(str::to_owned).collect();
+        let mut there: Vec<String> =
+            self.leads().into_iter().map(|lead| format!("{}|{}", lead.email, lead.id)).collect();
+        told.sort();
+        there.sort();
+        assert_eq!(told, there);
+    }
+
     /// One number that SQL answers.
     pub fn number(&self, sql: &str) -> i64 {
         self.database.sql(sql).parse().unwrap()
@@ -399,15 +440,24 @@ pub struct Process {
 }
 
 impl Process {
+    /// Its number.
+    pub fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id().unwrap().try_into().unwrap()).unwrap()
+    }
+
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) {
         let Some(pid) = self.child.id() else { return };
         let _ = kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), signal);
     }
 
-    /// Its number.
-    pub fn pid(&self) -> Pid {
-        Pid::from_raw(self.child.id().unwrap().try_into().unwrap()).unwrap()
+    /// Whether it is frozen (SIGSTOP).
+    pub fn is_frozen(&self) -> bool {
+        let Some(pid) = self.child.id() else { return false };
+        let pid = Pid::from_raw(pid.try_into().unwrap()).unwrap();
+        // Only a look: the runtime waits for the same process.
+        let look = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        waitid(WaitId::Pid(pid), look).unwrap().is_some()
     }
 
     /// Whether it has said this on standard error by now.

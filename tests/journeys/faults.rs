@@ -22,7 +22,7 @@ journeys![
 ];
 
 /// What happens to the first create of a lead, whether the lead is there afterwards, and whether its fate is unknown.
-const FAULTS: [(&str, bool, bool); 14] = [
+const FAULTS: [(&str, bool, bool); 19] = [
     ("429", false, false),
     ("401", false, false),
     ("500", false, true),
@@ -37,8 +37,13 @@ const FAULTS: [(&str, bool, bool); 14] = [
     ("truncated", true, true),
     ("html", true, true),
     ("empty", true, true),
+    ("error-body", false, true),
+    ("error-body-after", true, true),
+    ("other-lead", false, true),
+    ("other-lead-after", true, true),
+    ("no-id", true, true),
 ];
-/// The fifteenth, since it isn't a word of the table: the reply comes in drops, too slowly.
+/// The last, since it isn't a word of the table: the reply comes in drops, too slowly.
 const DRIP: usize = FAULTS.len() + 1;
 
 async fn troubled(kind: Kind, unknown: &str) -> Bench {

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use leadsync::http::message::Rate;
+use rustix::process::Signal;
+
 use crate::bench::{Bench, csv, until};
 use crate::support::database::Kind;
 
@@ -9,6 +12,10 @@ journeys![
     two_overlapping_runs_share_the_work,
     two_imports_of_one_file_at_once_send_it_once,
     many_processes_on_one_database_wait_politely,
+    four_workers_keep_one_rate_together,
+    a_dead_workers_part_of_the_rate_comes_back,
+    a_pause_that_one_worker_was_told_of_holds_for_the_fleet,
+    a_fleet_keeps_one_daily_quota,
 ];
 
 async fn two_overlapping_runs_share_the_work(kind: Kind) {
@@ -80,4 +87,90 @@ async fn many_processes_on_one_database_wait_politely(kind: Kind) {
     bench.agrees().await;
     bench.nothing_is_leased();
     assert_eq!(bench.sandbox.totals().updated, 0, "nothing was in doubt");
+}
+
+/// Forty in four seconds: the margins of a limit grow with its window, and the two cores of a machine that runs tests are
+/// not always there when a request wants to leave.
+const RATE: Rate = Rate { count: 40, per: Duration::from_secs(4) };
+
+/// One server's rate for a fleet, the configuration of each worker the same: the whole of it.
+async fn four_workers_keep_one_rate_together(kind: Kind) {
+    let bench = Bench::with(kind, |options| options.seven_targets.rate = Some(RATE)).await;
+    bench.set("destinations.7targets.rate", "40/4s");
+    bench.queue(&csv(1..=130)).await;
+    let fleet: Vec<_> = (0..4).map(|_| bench.start(&["run"])).collect();
+    for run in fleet {
+        let said = run.ended().await;
+        assert!([0, 4].contains(&said.code), "{said:?}");
+    }
+    bench.run().await.ends(0);
+    bench.has_exactly(1..=130);
+    bench.agrees().await;
+    let totals = bench.sandbox.totals();
+    assert_eq!(totals.violations(), 0, "{totals:?}");
+    assert_eq!(bench.number("SELECT sum(deferrals) FROM leads"), 0, "nobody was told to wait");
+    assert_eq!(bench.asked("token"), 1);
+}
+
+/// A worker that dies leaves its part of the rate to the others, and what it had in flight to be looked into.
+async fn a_dead_workers_part_of_the_rate_comes_back(kind: Kind) {
+    let bench = Bench::with(kind, |options| options.seven_targets.rate = Some(RATE)).await;
+    bench.set("destinations.7targets.rate", "40/4s");
+    bench.queue(&csv(1..=100)).await;
+    let (one, other) = (bench.start(&["run"]), bench.start(&["run"]));
+    until("they are at work", || bench.sandbox.totals().created > 20).await;
+    one.signal(Signal::KILL);
+    one.ended().await.ends(137);
+    let said = other.ended().await;
+    assert!([0, 4].contains(&said.code), "{said:?}");
+    bench.run().await.ends(0);
+    bench.has_exactly(1..=100);
+    bench.agrees().await;
+    assert_eq!(bench.sandbox.totals().violations(), 0);
+}
+
+/// One worker is told to wait by the server; the others do as well.
+async fn a_pause_that_one_worker_was_told_of_holds_for_the_fleet(kind: Kind) {
+    let bench = Bench::with(kind, |options| {
+        options.seven_targets.rate = Some(Rate { count: 50, per: Duration::from_secs(1) });
+        options.timing.pause = Duration::from_secs(3600);
+    })
+    .await;
+    bench.set("destinations.7targets.rate", "50/s");
+    bench.queue(&csv(1..=400)).await;
+    let fleet: Vec<_> = (0..3).map(|_| bench.start(&["run"])).collect();
+    until("they are at work", || bench.sandbox.totals().created > 30).await;
+    bench.faults("create:429=#1");
+    for run in fleet {
+        run.ended().await.ends(4).says("paused until");
+    }
+    // Whatever was on its way when the pause came was told so; nobody went on for long.
+    assert!(bench.sandbox.totals().created < 200, "{}", bench.sandbox.totals().created);
+    bench.leads();
+    bench.agrees().await;
+    bench.nothing_is_leased();
+}
+
+/// The day's quota is one for all: counted where the intent is stored.
+async fn a_fleet_keeps_one_daily_quota(kind: Kind) {
+    let bench = Bench::with(kind, |options| options.latency = Duration::from_millis(10)).await;
+    bench.set("destinations.7targets.daily_limit", 50);
+    bench.faults("create:401=2%,create:429=4%");
+    bench.queue(&csv(1..=200)).await;
+    let fleet: Vec<_> = (0..4).map(|_| bench.start(&["run"])).collect();
+    for run in fleet {
+        let said = run.ended().await;
+        assert!([0, 4].contains(&said.code), "{said:?}");
+    }
+    assert!(bench.leads().len() <= 50);
+    // What was charged for creates that came to nothing is there for others, once that is known.
+    bench.faults("");
+    for _ in 0..8 {
+        if bench.leads().len() >= 50 {
+            break;
+        }
+        bench.run().await;
+    }
+    assert_eq!(bench.leads().len(), 50, "not one more, not one less");
+    bench.agrees().await;
 }

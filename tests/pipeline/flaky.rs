@@ -94,6 +94,9 @@ impl Queue for Flaky {
     async fn enqueue(&self, run: RunId, leads: &[NewLead], now: Timestamp) -> Result<()> {
         self.around(true, self.inner.enqueue(run, leads, now)).await
     }
+    async fn holds_row(&self, import: RunId, row: &NewLead) -> Result<bool> {
+        self.around(false, self.inner.holds_row(import, row)).await
+    }
     async fn lease(&self, ask: &LeaseRequest, now: Timestamp) -> Result<Vec<Leased>> {
         self.around(true, self.inner.lease(ask, now)).await
     }
@@ -136,11 +139,11 @@ impl Vault for Flaky {
     async fn replace_token(&self, account: &str, generation: i64, token: &StoredToken) -> Result<bool> {
         self.around(true, self.inner.replace_token(account, generation, token)).await
     }
-    async fn abandon_refresh(&self, account: &str, holder: i64) -> Result<()> {
-        self.around(false, self.inner.abandon_refresh(account, holder)).await
+    async fn abandon_refresh(&self, account: &str, holder: i64, not_before: Timestamp) -> Result<()> {
+        self.around(false, self.inner.abandon_refresh(account, holder, not_before)).await
     }
-    async fn mark_needs_login(&self, account: &str, generation: i64, why: &str) -> Result<()> {
-        self.around(false, self.inner.mark_needs_login(account, generation, why)).await
+    async fn mark_needs_login(&self, account: &str, generation: i64, holder: i64, why: &str) -> Result<bool> {
+        self.around(false, self.inner.mark_needs_login(account, generation, holder, why)).await
     }
     async fn sealed_key(&self, name: &str) -> Result<Option<Vec<u8>>> {
         self.around(false, self.inner.sealed_key(name)).await
@@ -166,6 +169,9 @@ impl Vault for Flaky {
     async fn pause(&self, pause: &Pause) -> Result<()> {
         self.maybe_panic("pause");
         self.around(true, self.inner.pause(pause)).await
+    }
+    async fn share_places(&self, ask: &PlacesAsk, now: Timestamp) -> Result<PlacesShare> {
+        self.around(true, self.inner.share_places(ask, now)).await
     }
     async fn pauses(&self, now: Timestamp) -> Result<Vec<Pause>> {
         self.around(false, self.inner.pauses(now)).await

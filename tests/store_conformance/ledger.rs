@@ -16,7 +16,24 @@ cases![
     every_filter_narrows,
     an_address_is_found_as_received_and_as_normalised,
     rejected_rows_are_told_by_line,
+    a_row_of_an_import_is_known_by_its_line_and_destination,
 ];
+
+async fn a_row_of_an_import_is_known_by_its_line_and_destination(bench: Bench) {
+    let row = |row: u64, rejected: Option<&str>| NewLead {
+        origin: leadsync::lead::Origin { file: "leads.csv".to_owned(), row },
+        rejected: rejected.map(str::to_owned),
+        ..new_lead("a@example.com")
+    };
+    bench.enqueue(bench.run, &[row(2, None), row(3, Some("email: missing"))], NOW).await.unwrap();
+    for (known, other) in [(row(2, None), row(4, None)), (row(3, None), row(1, None))] {
+        assert!(bench.holds_row(bench.run, &known).await.unwrap());
+        assert!(!bench.holds_row(bench.run, &other).await.unwrap());
+        assert!(!bench.holds_row(RunId(bench.run.0 + 1), &known).await.unwrap());
+        let elsewhere = NewLead { destination: "crm".to_owned(), ..known };
+        assert!(!bench.holds_row(bench.run, &elsewhere).await.unwrap());
+    }
+}
 
 async fn runs_are_told_newest_first(bench: Bench) {
     let second = bench.begin_run("import", later(5)).await.unwrap();

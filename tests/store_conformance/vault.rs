@@ -1,8 +1,10 @@
 //! What accounts share.
 
-use leadsync::clock::Timestamp;
+use std::time::Duration;
+
+use leadsync::clock::{Clock, SystemClock, Timestamp};
 use leadsync::lead::{LookUp, Person};
-use leadsync::store::{CachedLookUp, CallId, Pause, RefreshTurn, StoredToken};
+use leadsync::store::{CachedLookUp, CallId, Pause, PlacesAsk, RefreshTurn, StoredToken};
 
 use crate::bench::{Bench, NOW, call, fingerprint, later};
 
@@ -10,17 +12,22 @@ cases![
     a_token_is_replaced_only_by_its_successor,
     one_worker_refreshes_while_the_others_wait,
     eight_workers_get_one_turn,
-    a_lost_refresh_permits_one_repeat,
-    asking_again_for_the_same_turn_is_no_repeat,
-    an_abandoned_refresh_makes_room_at_once,
+    a_refresh_that_never_ended_is_counted_until_the_generation_changes,
+    asking_again_for_the_same_turn_is_no_repeat_and_holds_it_for_longer,
+    an_abandoned_refresh_makes_room_and_does_not_count_as_lost,
+    a_token_service_that_wants_a_pause_gets_it_from_all_workers,
     an_outdated_generation_gets_no_turn,
-    a_dead_grant_is_marked_only_while_it_is_current,
+    a_dead_grant_is_marked_by_whose_turn_it_is_while_it_is_current,
+    a_grant_that_was_dead_from_the_start_is_remembered,
     the_first_sealed_key_stays,
     a_quota_gives_what_is_left_and_takes_back,
     a_quota_is_exact_for_eight_workers,
     look_ups_are_cached_for_as_long_as_asked,
     an_older_answer_never_replaces_a_newer_one,
     the_longer_pause_wins_and_can_be_lifted,
+    a_rate_limit_is_shared_and_its_places_come_back,
+    a_rate_limit_is_exact_for_eight_workers,
+    whoever_shares_a_rate_limit_is_told_of_a_pause,
 ];
 
 fn token(generation: i64) -> StoredToken {
@@ -52,13 +59,13 @@ async fn turn(bench: &Bench, generation: i64, holder: i64, now: Timestamp) -> Re
 }
 
 async fn one_worker_refreshes_while_the_others_wait(bench: Bench) {
-    assert_eq!(turn(&bench, 0, 1, NOW).await, RefreshTurn::Yours { repeated: false });
+    assert_eq!(turn(&bench, 0, 1, NOW).await, RefreshTurn::Yours { lost: 0 });
     assert_eq!(bench.token("acme").await.unwrap(), None, "a refresh that has begun is no token");
     assert!(bench.tokens().await.unwrap().is_empty());
     assert_eq!(turn(&bench, 0, 2, later(999)).await, RefreshTurn::Busy { until: later(1_000) });
     assert!(bench.replace_token("acme", 0, &token(1)).await.unwrap());
     assert_eq!(turn(&bench, 0, 2, later(999)).await, RefreshTurn::Superseded);
-    assert_eq!(turn(&bench, 1, 2, later(999)).await, RefreshTurn::Yours { repeated: false });
+    assert_eq!(turn(&bench, 1, 2, later(999)).await, RefreshTurn::Yours { lost: 0 });
 }
 
 async fn eight_workers_get_one_turn(bench: Bench) {
@@ -68,30 +75,45 @@ async fn eight_workers_get_one_turn(bench: Bench) {
         store.begin_refresh("acme", 0, holder, later(1_000), NOW).await.unwrap()
     });
     let turns = futures_util::future::join_all(turns).await;
-    let mine = turns.iter().filter(|turn| **turn == RefreshTurn::Yours { repeated: false }).count();
+    let mine = turns.iter().filter(|turn| **turn == RefreshTurn::Yours { lost: 0 }).count();
     let busy = turns.iter().filter(|turn| **turn == RefreshTurn::Busy { until: later(1_000) }).count();
     assert_eq!((mine, busy), (1, 7));
 }
 
-async fn a_lost_refresh_permits_one_repeat(bench: Bench) {
+async fn a_refresh_that_never_ended_is_counted_until_the_generation_changes(bench: Bench) {
     turn(&bench, 0, 1, NOW).await;
-    assert_eq!(turn(&bench, 0, 2, later(1_000)).await, RefreshTurn::Yours { repeated: true });
+    assert_eq!(turn(&bench, 0, 2, later(1_000)).await, RefreshTurn::Yours { lost: 1 });
     assert_eq!(turn(&bench, 0, 3, later(1_500)).await, RefreshTurn::Busy { until: later(2_000) });
+    assert_eq!(turn(&bench, 0, 3, later(2_000)).await, RefreshTurn::Yours { lost: 2 });
     assert!(bench.replace_token("acme", 0, &token(1)).await.unwrap());
-    assert_eq!(turn(&bench, 1, 3, later(1_500)).await, RefreshTurn::Yours { repeated: false });
+    assert_eq!(turn(&bench, 1, 4, later(2_500)).await, RefreshTurn::Yours { lost: 0 });
 }
 
-async fn asking_again_for_the_same_turn_is_no_repeat(bench: Bench) {
+async fn asking_again_for_the_same_turn_is_no_repeat_and_holds_it_for_longer(bench: Bench) {
     turn(&bench, 0, 1, NOW).await;
-    assert_eq!(turn(&bench, 0, 1, later(10)).await, RefreshTurn::Yours { repeated: false });
+    assert_eq!(turn(&bench, 0, 1, later(500)).await, RefreshTurn::Yours { lost: 0 });
+    assert_eq!(turn(&bench, 0, 2, later(1_400)).await, RefreshTurn::Busy { until: later(1_500) });
+    // Even after it lapsed, as long as nobody else asked.
+    assert_eq!(turn(&bench, 0, 1, later(9_000)).await, RefreshTurn::Yours { lost: 0 });
 }
 
-async fn an_abandoned_refresh_makes_room_at_once(bench: Bench) {
+async fn an_abandoned_refresh_makes_room_and_does_not_count_as_lost(bench: Bench) {
     turn(&bench, 0, 1, NOW).await;
-    bench.abandon_refresh("acme", 2).await.unwrap();
+    bench.abandon_refresh("acme", 2, NOW).await.unwrap();
     assert!(matches!(turn(&bench, 0, 3, NOW).await, RefreshTurn::Busy { .. }), "only the holder can abandon it");
-    bench.abandon_refresh("acme", 1).await.unwrap();
-    assert_eq!(turn(&bench, 0, 3, NOW).await, RefreshTurn::Yours { repeated: false });
+    bench.abandon_refresh("acme", 1, NOW).await.unwrap();
+    assert_eq!(turn(&bench, 0, 3, NOW).await, RefreshTurn::Yours { lost: 0 });
+    // That of the third is lost; that of the fourth isn't, but that doesn't bring back what the third may have spent.
+    assert_eq!(turn(&bench, 0, 4, later(1_000)).await, RefreshTurn::Yours { lost: 1 });
+    bench.abandon_refresh("acme", 4, later(1_000)).await.unwrap();
+    assert_eq!(turn(&bench, 0, 5, later(1_000)).await, RefreshTurn::Yours { lost: 1 });
+}
+
+async fn a_token_service_that_wants_a_pause_gets_it_from_all_workers(bench: Bench) {
+    turn(&bench, 0, 1, NOW).await;
+    bench.abandon_refresh("acme", 1, later(700)).await.unwrap();
+    assert_eq!(turn(&bench, 0, 2, later(699)).await, RefreshTurn::Busy { until: later(700) });
+    assert_eq!(turn(&bench, 0, 2, later(700)).await, RefreshTurn::Yours { lost: 0 });
 }
 
 async fn an_outdated_generation_gets_no_turn(bench: Bench) {
@@ -100,16 +122,28 @@ async fn an_outdated_generation_gets_no_turn(bench: Bench) {
     assert_eq!(turn(&bench, 2, 1, NOW).await, RefreshTurn::Superseded);
 }
 
-async fn a_dead_grant_is_marked_only_while_it_is_current(bench: Bench) {
+async fn a_dead_grant_is_marked_by_whose_turn_it_is_while_it_is_current(bench: Bench) {
+    let why = "the refresh token was refused";
     bench.replace_token("acme", 0, &token(1)).await.unwrap();
-    bench.mark_needs_login("acme", 0, "too old").await.unwrap();
-    assert_eq!(bench.token("acme").await.unwrap().unwrap().needs_login, None);
     turn(&bench, 1, 1, NOW).await;
-    bench.mark_needs_login("acme", 1, "the refresh token was refused").await.unwrap();
-    let marked = bench.token("acme").await.unwrap().unwrap();
-    assert_eq!(marked.needs_login.as_deref(), Some("the refresh token was refused"));
+    assert!(!bench.mark_needs_login("acme", 0, 1, why).await.unwrap(), "of an older generation");
+    assert!(!bench.mark_needs_login("acme", 1, 2, why).await.unwrap(), "not its turn");
+    assert_eq!(bench.token("acme").await.unwrap().unwrap().needs_login, None);
+    assert!(bench.mark_needs_login("acme", 1, 1, why).await.unwrap());
+    assert_eq!(bench.token("acme").await.unwrap().unwrap().needs_login.as_deref(), Some(why));
+    assert_eq!(turn(&bench, 1, 3, later(90_000)).await, RefreshTurn::NeedsLogin { why: why.to_owned() });
     assert!(bench.replace_token("acme", 1, &token(2)).await.unwrap());
     assert_eq!(bench.token("acme").await.unwrap(), Some(token(2)));
+    assert_eq!(turn(&bench, 2, 3, NOW).await, RefreshTurn::Yours { lost: 0 });
+}
+
+async fn a_grant_that_was_dead_from_the_start_is_remembered(bench: Bench) {
+    turn(&bench, 0, 1, NOW).await;
+    assert!(bench.mark_needs_login("acme", 0, 1, "refused").await.unwrap());
+    assert_eq!(turn(&bench, 0, 2, later(90_000)).await, RefreshTurn::NeedsLogin { why: "refused".to_owned() });
+    assert_eq!(bench.token("acme").await.unwrap(), None, "that is no token");
+    let all = bench.tokens().await.unwrap();
+    assert_eq!((all.len(), all[0].1.generation, all[0].1.needs_login.as_deref()), (1, 0, Some("refused")));
 }
 
 async fn the_first_sealed_key_stays(bench: Bench) {
@@ -182,4 +216,70 @@ async fn the_longer_pause_wins_and_can_be_lifted(bench: Bench) {
     assert!(bench.pauses(later(90)).await.unwrap().is_empty());
     bench.pause(&Pause { until: Timestamp::default(), ..pause(0, "") }).await.unwrap();
     assert!(bench.pauses(NOW).await.unwrap().is_empty());
+}
+
+/// Ten places, each free again at once, so that only counting is tried here.
+fn places(holder: i64, turn: i64, wanted: u32) -> PlacesAsk {
+    PlacesAsk {
+        account: "acme".to_owned(),
+        count: 10,
+        again: Duration::ZERO,
+        holder,
+        turn,
+        back: Vec::new(),
+        near: 0,
+        wanted,
+        horizon: Duration::from_secs(1),
+        term: Duration::from_secs(600),
+    }
+}
+
+async fn a_rate_limit_is_shared_and_its_places_come_back(bench: Bench) {
+    // A database with a clock of its own goes by that.
+    let now = SystemClock.now();
+    let first = bench.share_places(&places(1, 1, 8), now).await.unwrap();
+    assert!(first.lapsed && first.places.len() == 8, "{first:?}");
+    assert!((first.now.ms() - now.ms()).abs() < 60_000, "{first:?}");
+    assert_eq!(bench.share_places(&places(1, 1, 8), now).await.unwrap().places, first.places, "asked twice");
+    let other = bench.share_places(&places(2, 1, 8), now).await.unwrap();
+    assert_eq!(other.places.len(), 2);
+    let back = PlacesAsk { back: first.places.clone(), ..places(1, 2, 0) };
+    assert!(!bench.share_places(&back, now).await.unwrap().lapsed);
+    let other = bench.share_places(&PlacesAsk { near: 2, ..places(2, 2, 10) }, now).await.unwrap();
+    assert_eq!(other.places.len(), 8);
+    // Another account is another limit.
+    let stranger = PlacesAsk { account: "other".to_owned(), ..places(1, 3, 10) };
+    assert_eq!(bench.share_places(&stranger, now).await.unwrap().places.len(), 10);
+    // The term is over as it is begun: what a worker holds is anybody's.
+    let short = PlacesAsk { near: 10, term: Duration::ZERO, ..places(2, 3, 0) };
+    bench.share_places(&short, now).await.unwrap();
+    let heir = bench.share_places(&places(3, 1, 10), SystemClock.now()).await.unwrap();
+    assert_eq!(heir.places.len(), 10);
+    let late = bench.share_places(&PlacesAsk { near: 10, ..places(2, 4, 10) }, SystemClock.now()).await.unwrap();
+    assert!(late.lapsed && late.places.is_empty(), "{late:?}");
+}
+
+async fn a_rate_limit_is_exact_for_eight_workers(bench: Bench) {
+    let bench = &bench;
+    let takers = (0..8).map(|holder| async move {
+        let store = bench.database.again().await;
+        let mut got = 0;
+        for turn in 1..=5 {
+            let ask = PlacesAsk { count: 30, near: got, ..places(holder, turn, 1) };
+            got += u32::try_from(store.share_places(&ask, SystemClock.now()).await.unwrap().places.len()).unwrap();
+        }
+        got
+    });
+    let got: Vec<u32> = futures_util::future::join_all(takers).await;
+    assert!((20..=30).contains(&got.iter().sum::<u32>()), "{got:?}");
+}
+
+async fn whoever_shares_a_rate_limit_is_told_of_a_pause(bench: Bench) {
+    let now = SystemClock.now();
+    let until = now.plus(Duration::from_secs(600));
+    let pause = Pause { account: "acme".to_owned(), until, why: "429".to_owned() };
+    bench.pause(&Pause { account: "other".to_owned(), ..pause.clone() }).await.unwrap();
+    assert_eq!(bench.share_places(&places(1, 1, 1), now).await.unwrap().pause, None);
+    bench.pause(&pause).await.unwrap();
+    assert_eq!(bench.share_places(&places(1, 2, 1), now).await.unwrap().pause, Some(pause));
 }

@@ -8,7 +8,7 @@ use leadsync::config::DatabaseSettings;
 use leadsync::secret::Secret;
 use leadsync::store::{Store, open, open_ready};
 
-use super::postgres::postgres;
+use super::postgres::{Cluster, postgres};
 
 /// An empty, migrated database that goes away with this value.
 pub struct TestDatabase {
@@ -17,6 +17,12 @@ pub struct TestDatabase {
     pub store: Arc<dyn Store>,
     pub kind: Kind,
     _file: Option<tempfile::TempDir>,
+}
+
+/// The name wants quoting, as somebody's will.
+fn new_schema() -> String {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    format!("Test \"{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Which database.
@@ -36,19 +42,23 @@ impl TestDatabase {
 
     /// An empty database, not migrated.
     pub async fn blank(kind: Kind) -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
         let (file, url, schema) = match kind {
             Kind::Sqlite => {
                 let dir = tempfile::tempdir().expect("a temporary directory can be made");
                 let url = format!("sqlite://{}", dir.path().join("test.db").display());
                 (Some(dir), url, "public".to_owned())
             }
-            Kind::Postgres => {
-                // The name wants quoting, as somebody's will.
-                let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-                (None, postgres().url.clone(), format!("Test \"{}-{number}", std::process::id()))
-            }
+            Kind::Postgres => (None, postgres().url.clone(), new_schema()),
         };
+        Self::at(kind, url, schema, file).await
+    }
+
+    /// The same on a server that the test may stop.
+    pub async fn blank_on(cluster: &Cluster) -> Self {
+        Self::at(Kind::Postgres, cluster.url.clone(), new_schema(), None).await
+    }
+
+    async fn at(kind: Kind, url: String, schema: String, file: Option<tempfile::TempDir>) -> Self {
         let settings = DatabaseSettings { url: Secret::new(url), schema, migrate: true };
         let store = open(&settings).await.expect("an empty database can be opened");
         Self { settings, store, kind, _file: file }

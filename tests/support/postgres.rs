@@ -1,5 +1,7 @@
 //! A Postgres server for the tests: the one at `DATABASE_URL_POSTGRES`, or a private cluster made from the machine's
 //! binaries, in a temporary directory, on a Unix socket only. It ends with the test program, however that ends.
+//!
+//! A test that stops and starts its server has a [`Cluster`] of its own, private in any case.
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
@@ -33,20 +35,93 @@ pub fn postgres() -> &'static Postgres {
     static SERVER: OnceLock<Postgres> = OnceLock::new();
     SERVER.get_or_init(|| match std::env::var("DATABASE_URL_POSTGRES") {
         Ok(url) if !url.is_empty() => Postgres { url, _watchdog: None },
-        _ => start(),
+        _ => {
+            let Cluster { url, watchdog, .. } = Cluster::start_new();
+            Postgres { url, _watchdog: Some(watchdog) }
+        }
     })
 }
 
+/// How a server is stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// In order: transactions are undone, clients told.
+    Fast,
+    /// As a crash: the next start recovers from the log.
+    Immediate,
+}
+
+/// A private server of one test, to be stopped and started again with the same data at the same address.
+#[derive(Debug)]
+pub struct Cluster {
+    /// Where it is, as `database.url` wants it.
+    pub url: String,
+    dir: PathBuf,
+    bin: PathBuf,
+    become_user: Vec<String>,
+    /// As [`Postgres`]'s.
+    watchdog: Child,
+}
+
+impl Cluster {
+    /// A running server without any data.
+    ///
+    /// # Panics
+    /// If the server's binaries are not on this machine, also where `DATABASE_URL_POSTGRES` is set: that server belongs
+    /// to somebody, and is not stopped.
+    pub fn start_new() -> Self {
+        start()
+    }
+
+    /// Stops it; returns when it has.
+    pub fn stop(&self, how: Stop) {
+        let mode = match how {
+            Stop::Fast => "fast",
+            Stop::Immediate => "immediate",
+        };
+        self.pg_ctl(&["stop", "-w", "-t", "60", "-m", mode]);
+    }
+
+    /// Starts it again; returns when it takes connections.
+    pub fn start(&self) {
+        self.pg_ctl(&["start", "-w", "-t", "60", "-l", &self.dir.join("server.log").display().to_string(), "-o"]);
+    }
+
+    fn pg_ctl(&self, args: &[&str]) {
+        let mut argv = self.become_user.clone();
+        argv.push(self.bin.join("pg_ctl").display().to_string());
+        argv.extend(args.iter().map(|arg| (*arg).to_owned()));
+        if args.last() == Some(&"-o") {
+            argv.push(server_options(&self.dir));
+        }
+        let done = Command::new(&argv[0])
+            .args(&argv[1..])
+            .arg("-D")
+            .arg(self.dir.join("data"))
+            .current_dir(&self.dir)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .expect("pg_ctl can be started");
+        assert!(done.success(), "pg_ctl {} failed: {done}", args[0]);
+    }
+}
+
+fn server_options(dir: &Path) -> String {
+    format!("-k '{}' -c listen_addresses='' -c max_connections=200", dir.display())
+}
+
 /// Starts a cluster, tells that it is ready, waits until standard input ends, and clears up. `$1` is the directory, `$2`
-/// the binaries', the rest how to become the user that the server runs as.
+/// the binaries', `$3` the server's options, the rest how to become the user that the server runs as.
 const WATCHDOG: &str = r#"
 trap '' INT HUP TERM
-dir=$1 bin=$2
-shift 2
+dir=$1 bin=$2 options=$3
+shift 3
 cd "$dir"
 "$@" "$bin/initdb" -D "$dir/data" -U postgres -A trust -E UTF8 --locale=C --no-sync >"$dir/log" 2>&1 &&
 "$@" "$bin/pg_ctl" start -w -t 60 -D "$dir/data" -l "$dir/server.log" \
-    -o "-k '$dir' -c listen_addresses='' -c max_connections=200" >>"$dir/log" 2>&1 &&
+    -o "$options" >>"$dir/log" 2>&1 &&
 echo ready || { cat "$dir/log" "$dir/server.log" 2>/dev/null; echo; }
 exec >/dev/null
 cat >/dev/null
@@ -54,10 +129,11 @@ cat >/dev/null
 rm -rf "$dir"
 "#;
 
-fn start() -> Postgres {
+fn start() -> Cluster {
     let Some(bin) = binaries() else {
         panic!(
-            "these tests need Postgres: set DATABASE_URL_POSTGRES, or install the server's binaries \
+            "these tests need a Postgres server of their own: install its binaries (for most tests, setting \
+             DATABASE_URL_POSTGRES will do; not for those that stop and start it) \
              (Debian: apt-get install postgresql; Fedora: dnf install postgresql-server; macOS: brew install postgresql)"
         );
     };
@@ -68,6 +144,7 @@ fn start() -> Postgres {
         .args(["-c", WATCHDOG, "watchdog"])
         .arg(&dir)
         .arg(&bin)
+        .arg(server_options(&dir))
         .args(&become_user)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -84,7 +161,7 @@ fn start() -> Postgres {
         panic!("a private Postgres could not be started from {}:\n{first}\n{}", bin.display(), rest.join("\n"));
     }
     let url = format!("postgres:///postgres?host={}&user=postgres", dir.display());
-    Postgres { url, _watchdog: Some(watchdog) }
+    Cluster { url, dir, bin, become_user, watchdog }
 }
 
 /// The directory that holds the server's binaries.

@@ -1,3 +1,6 @@
+mod fleet;
+mod rotation;
+
 use std::net::SocketAddr;
 
 use super::*;
@@ -119,7 +122,11 @@ fn stored(tokens: &Tokens, account: &Account, access: &str, life: Duration, left
     let expires_at = SystemClock.now().plus(left);
     StoredToken {
         generation: 5,
-        sealed: tokens.0.keyring.seal(format!(r#"{{"access":"{access}"}}"#).as_bytes(), &place(account)).unwrap(),
+        sealed: tokens
+            .0
+            .keyring
+            .seal(format!(r#"{{"access":"{access}"}}"#).as_bytes(), &secrets::place(account))
+            .unwrap(),
         expires_at,
         refreshed_at: expires_at.minus(life),
         needs_login: None,
@@ -228,9 +235,23 @@ async fn a_caller_that_is_cut_off_does_not_leave_the_turn_taken() {
 }
 
 #[tokio::test]
+async fn a_database_that_restarts_is_waited_for() {
+    let (vault, account) = (Arc::new(FakeVault::default()), account(service(3600).await));
+    assert_eq!(get(&tokens(&vault), &account).await, ("t1".into(), 1));
+    tokio::time::pause();
+    vault.set_down(true);
+    let (other, of) = (tokens(&vault), account.clone());
+    let waiting = tokio::spawn(async move { get(&other, &of).await });
+    tokio::time::sleep(refresh::DATABASE_PATIENCE / 2).await;
+    vault.set_down(false);
+    assert_eq!(waiting.await.unwrap(), ("t1".into(), 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_unreachable_database_is_said_to_be_so() {
     let (vault, account) = (Arc::new(FakeVault::default()), account(service(3600).await));
     vault.set_down(true);
+    // Not for ever.
     let error = tokens(&vault).bearer(&account).await.unwrap_err();
     assert_eq!(error.to_string(), "the database can't be reached: it is down");
     assert_eq!(error.exit(), Exit::Unavailable);

@@ -38,6 +38,20 @@ fn debug_output_of_the_arguments_hides_the_database_password() {
 }
 
 #[test]
+fn the_help_of_the_sandbox_names_every_fault_and_every_target() {
+    let mut command = Cli::command();
+    let help = command.find_subcommand_mut("sandbox").unwrap().render_long_help().to_string();
+    for unknown in ["create:x=1%", "x:500=1%"] {
+        let said = unknown.parse::<crate::sandbox::FaultPlan>().unwrap_err().to_string();
+        let (_, words) = said.rsplit_once("one of ").unwrap();
+        for word in words.split(", ") {
+            let named = help.split(|c: char| !c.is_ascii_alphanumeric() && !"-_*".contains(c)).any(|it| it == word);
+            assert!(named, "{word} is missing in\n{help}");
+        }
+    }
+}
+
+#[test]
 fn nonsense_is_refused() {
     for line in
         ["leadsync run --limit 0", "leadsync results --state done", "leadsync retry --id 0", "leadsync run -q -v"]

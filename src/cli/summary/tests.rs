@@ -42,6 +42,7 @@ pub fn sample() -> Summary {
         cache_hits: 12,
         halts: vec![],
         bugs: Vec::new(),
+        database_lost: false,
         notices: vec!["destination `crm` is not configured: 3 leads wait".into()],
         cut: vec![],
         interrupted: false,

@@ -327,6 +327,8 @@ impl Destination for SevenTargets {
     fn read(&self, asked: Asked, reply: &Reply) -> Option<Verdict> {
         match reply.status {
             status if status.is_success() => Some(self.read_success(asked, reply)),
+            // Also what a server answers after it has done its work: by status alone it is unknown, and looked for first.
+            StatusCode::FOUND | StatusCode::SEE_OTHER if asked == Asked::Create => None,
             status if status.is_redirection() => Some(self.wrong_address(reply)),
             StatusCode::UNAUTHORIZED => Some(Verdict::AuthExpired),
             StatusCode::FORBIDDEN => {
@@ -340,6 +342,10 @@ impl Destination for SevenTargets {
             },
             _ => None,
         }
+    }
+
+    fn is_about_another(&self, prepared: &Prepared, reply: &Reply) -> bool {
+        wire::address_in(reply).is_some_and(|said| !wire::is_same_address(&said, &prepared.lead.email))
     }
 
     fn check(&self, replies: &[Reply]) -> CheckStep {

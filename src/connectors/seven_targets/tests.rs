@@ -98,6 +98,21 @@ fn read(asked: Asked, status: u16, body: &str) -> Option<Verdict> {
 }
 
 #[test]
+fn a_reply_about_another_lead_is_told_from_one_that_writes_the_address_differently() {
+    let mut prepared = full();
+    let mut is_about_another = |address: &str, said: serde_json::Value| {
+        prepared.lead.email = address.to_owned();
+        destination(&settings()).is_about_another(&prepared, &reply(201, said.to_string().as_bytes()))
+    };
+    assert!(is_about_another("zoe@acme.example", json!({"id": 7, "email": "zoa@acme.example"})));
+    assert!(!is_about_another("zoe@acme.example", json!({"id": 7, "email": " Zoe@ACME.example "})));
+    assert!(!is_about_another("zoe@xn--mller-kva.example", json!({"id": 7, "email": "zoe@müller.example"})));
+    for silent in [json!({"id": 7}), json!({"id": 7, "email": null}), json!({"id": 7, "email": ""}), json!([])] {
+        assert!(!is_about_another("zoe@acme.example", silent));
+    }
+}
+
+#[test]
 fn create_sends_every_field_that_the_lead_has() {
     let request = destination(&settings()).create(&full()).unwrap();
     assert_eq!(format!("{request:?}"), "POST https://api.7targets.com/leads");
@@ -313,11 +328,16 @@ fn refused_user_identifier_and_wrong_address_stop_the_destination() {
     use Asked::{Create, Find};
     for asked in [Create, Find] {
         for (status, body) in
-            [(403, "{}"), (403, "<html>"), (400, r#"{"message":"invalid 7ts-user-identifier"}"#), (302, ""), (307, "")]
+            [(403, "{}"), (403, "<html>"), (400, r#"{"message":"invalid 7ts-user-identifier"}"#), (301, ""), (307, "")]
         {
             assert!(matches!(read(asked, status, body), Some(Verdict::AccountWrong { .. })), "{status} {body}");
         }
         assert_eq!(read(asked, 401, ""), Some(Verdict::AuthExpired));
+    }
+    // A form answers so after it has done its work.
+    for status in [302, 303] {
+        assert_eq!(read(Create, status, ""), None);
+        assert!(matches!(read(Find, status, ""), Some(Verdict::AccountWrong { .. })), "{status}");
     }
     for (status, body) in [(404, "<html>"), (404, r#"{"message":"Not Found"}"#), (405, "")] {
         assert!(matches!(read(Create, status, body), Some(Verdict::AccountWrong { .. })), "{status} {body}");

@@ -102,6 +102,23 @@ impl RemoteLead {
     }
 }
 
+/// The address of the lead that a reply describes, if it names one.
+pub(super) fn address_in(reply: &Reply) -> Option<String> {
+    let body = reply.json()?;
+    let said = body.get("email")?.as_str()?.trim();
+    (!said.is_empty()).then(|| said.to_owned())
+}
+
+/// Whether both are one address, however they are written: upper and lower case, a domain in Unicode or ASCII.
+pub(super) fn is_same_address(one: &str, other: &str) -> bool {
+    let plain = |address: &str| {
+        let address = address.trim().to_lowercase();
+        let Some((local, domain)) = address.rsplit_once('@') else { return address };
+        idna::domain_to_ascii(domain).map_or_else(|_| address.clone(), |domain| format!("{local}@{domain}"))
+    };
+    plain(one) == plain(other)
+}
+
 /// A whole number above zero, also where it was sent as text.
 fn id(value: &Value) -> Option<String> {
     let number = match value {

@@ -1,3 +1,5 @@
+mod fleet;
+
 use std::sync::Mutex as StdMutex;
 
 use super::*;

@@ -188,6 +188,24 @@ fn a_lead_that_was_put_off_often_does_not_stay_away_long_after_the_account_is_ba
 }
 
 #[test]
+fn a_repeat_that_fails_does_not_prove_that_the_first_request_did() {
+    let backoff = backoff();
+    let last = Leased { attempts: 2, ..lead(LeadState::Sending) };
+    let judgement = Case { max_attempts: 3, ..case(&last, &backoff, UnknownPolicy::Retry) }.without_question();
+    assert_eq!(check_moves(LeadState::Sending, &judgement), LeadState::Unconfirmed);
+    assert_eq!(judgement.steps.iter().map(|step| step.add_attempts).sum::<u32>(), 1);
+    let refused = || Verdict::Refused { field: None, reason: "422".to_owned() };
+    let judgement = case(&last, &backoff, UnknownPolicy::Retry).after_create(refused());
+    assert_eq!(check_moves(LeadState::Sending, &judgement), LeadState::Unconfirmed);
+    // Where nothing was unknown, a refusal is a refusal: the first request, and one after a proof of absence.
+    for (first, policy) in [(0, UnknownPolicy::Retry), (2, UnknownPolicy::Find)] {
+        let lead = Leased { attempts: first, ..lead(LeadState::Sending) };
+        let judgement = case(&lead, &backoff, policy).after_create(refused());
+        assert_eq!(check_moves(LeadState::Sending, &judgement), LeadState::Rejected);
+    }
+}
+
+#[test]
 fn a_create_that_is_repeated_on_suspicion_stays_charged_to_the_daily_limit() {
     let (lead, backoff) = (lead(LeadState::Sending), backoff());
     let judgement = case(&lead, &backoff, UnknownPolicy::Retry).without_question();

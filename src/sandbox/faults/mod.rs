@@ -8,6 +8,7 @@ mod tests;
 use std::fmt;
 
 use super::operation::{Api, Operation};
+use super::options::RetryAfter;
 pub(super) use book::FaultBook;
 pub use parse::FaultPlanError;
 
@@ -35,10 +36,18 @@ pub enum Fault {
     Empty,
     /// After the effect: the reply arrives a few bytes at a time, over [`super::Timing::drip`].
     Drip,
+    /// A 429 whose `Retry-After` has this form, whatever the sandbox was told.
+    TooMany(RetryAfter),
+    /// A success whose body says that it failed.
+    ErrorBody { after: bool },
+    /// A success whose body speaks of another lead, as from a cache that mixes replies up.
+    OtherLead { after: bool },
+    /// After the effect: a success that leaves out the lead's number.
+    NoId,
 }
 
 /// The words for everything but statuses, in the order in which help lists them.
-const WORDS: [(&str, Fault); 9] = [
+const WORDS: [(&str, Fault); 17] = [
     ("reset", Fault::Reset { after: false }),
     ("reset-after", Fault::Reset { after: true }),
     ("hang", Fault::Hang { after: false }),
@@ -48,6 +57,14 @@ const WORDS: [(&str, Fault); 9] = [
     ("html", Fault::Html),
     ("empty", Fault::Empty),
     ("drip", Fault::Drip),
+    ("error-body", Fault::ErrorBody { after: false }),
+    ("error-body-after", Fault::ErrorBody { after: true }),
+    ("other-lead", Fault::OtherLead { after: false }),
+    ("other-lead-after", Fault::OtherLead { after: true }),
+    ("no-id", Fault::NoId),
+    ("429-seconds", Fault::TooMany(RetryAfter::Seconds)),
+    ("429-date", Fault::TooMany(RetryAfter::Date)),
+    ("429-none", Fault::TooMany(RetryAfter::Absent)),
 ];
 
 impl fmt::Display for Fault {

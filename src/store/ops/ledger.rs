@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use super::{Db, Handle, Tx, sql};
 use crate::clock::Timestamp;
 use crate::lead::LeadId;
+use crate::store::durable;
 use crate::store::error::failed;
 use crate::store::rows::{CallRow, CountRow, RecordRow, RunRow, Text};
 use crate::store::{
@@ -86,7 +87,7 @@ impl Ledger for Handle {
             .fetch_one(&mut *tx)
             .await
             .map_err(&err)?;
-        tx.commit().await.map_err(&err)?;
+        durable::commit(tx, "begin_run").await?;
         Ok(RunId(id))
     }
 
@@ -104,7 +105,7 @@ impl Ledger for Handle {
             .fetch_one(&mut *tx)
             .await
             .map_err(&err)?;
-        tx.commit().await.map_err(&err)?;
+        durable::commit(tx, "begin_turn").await?;
         Ok(TurnAnswer::Begun(RunId(id)))
     }
 
@@ -121,7 +122,7 @@ impl Ledger for Handle {
             return Ok(Some(other));
         }
         query::<Db>(sql::RENEW_TURN).bind(run.0).bind(until.ms()).execute(&mut *tx).await.map_err(&err)?;
-        tx.commit().await.map_err(&err)?;
+        durable::commit(tx, "renew_turn").await?;
         Ok(None)
     }
 
@@ -135,7 +136,7 @@ impl Ledger for Handle {
             .execute(&mut *tx)
             .await
             .map_err(&err)?;
-        tx.commit().await.map_err(&err)
+        durable::commit(tx, "finish_run").await
     }
 
     async fn run(&self, run: RunId) -> Result<Option<RunRecord>> {

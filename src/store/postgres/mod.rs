@@ -9,6 +9,8 @@ mod address;
 mod commit;
 #[path = "../ops/ledger.rs"]
 mod ledger;
+#[path = "../ops/places.rs"]
+mod places;
 #[path = "../ops/queue.rs"]
 mod queue;
 #[path = "../ops/vault.rs"]
@@ -22,9 +24,9 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgPool};
 
 use super::error::failed;
-use super::schema;
 use super::statement::{query, query_scalar};
 use super::{BUSY_TIMEOUT, Result, SchemaStatus, Store, StoreError};
+use super::{durable, schema};
 use crate::clock::Timestamp;
 
 /// The driver.
@@ -88,6 +90,12 @@ impl Handle {
     async fn begin_picking(&self, doing: &'static str) -> Result<Tx> {
         let advice = "; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off";
         self.begin_as("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", advice, doing).await
+    }
+
+    /// What time it is at this moment by the server's clock.
+    async fn time_in(&self, tx: &mut Tx, _: Timestamp) -> Result<Timestamp> {
+        let ms = query_scalar::<Db, i64>(sql::SERVER_TIME).fetch_one(&mut **tx).await.map_err(failed("server_time"))?;
+        Ok(Timestamp::from_ms(ms))
     }
 
     /// For turns, which are given one after the other.
@@ -187,7 +195,7 @@ impl Store for Handle {
         forget_statements(&mut tx).await.map_err(&err)?;
         let status = version::migrate(&mut tx, &migrator()).await?;
         forget_statements(&mut tx).await.map_err(&err)?;
-        tx.commit().await.map_err(&err)?;
+        durable::commit(tx, "migrate").await?;
         Ok(status)
     }
 
@@ -198,9 +206,7 @@ impl Store for Handle {
 
     async fn server_time(&self) -> Result<Option<Timestamp>> {
         let mut tx = self.begin_read("server_time").await?;
-        let ms: i64 =
-            query_scalar::<Db, i64>(sql::SERVER_TIME).fetch_one(&mut *tx).await.map_err(failed("server_time"))?;
-        Ok(Some(Timestamp::from_ms(ms)))
+        self.time_in(&mut tx, Timestamp::default()).await.map(Some)
     }
 
     async fn durability(&self) -> Result<Vec<(&'static str, String)>> {

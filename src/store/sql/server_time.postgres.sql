@@ -1,2 +1,2 @@
 -- server_time
-SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint
+SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint

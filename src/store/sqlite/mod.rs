@@ -7,6 +7,8 @@ mod commit;
 #[path = "../ops/ledger.rs"]
 mod ledger;
 mod place;
+#[path = "../ops/places.rs"]
+mod places;
 #[path = "../ops/queue.rs"]
 mod queue;
 #[path = "../ops/vault.rs"]
@@ -23,8 +25,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions, Connection, SqliteConnection, SqlitePool};
 
 use super::error::{failed, sqlite_code};
-use super::schema;
 use super::{BUSY_TIMEOUT, Result, SchemaStatus, Store, StoreError};
+use super::{durable, schema};
 use crate::clock::Timestamp;
 
 /// The driver.
@@ -82,6 +84,11 @@ impl Handle {
         self.begin(doing).await
     }
 
+    /// What time it is for this transaction: all processes are on one machine, so its clock is theirs.
+    async fn time_in(&self, _: &mut Tx, now: Timestamp) -> Result<Timestamp> {
+        Ok(now)
+    }
+
     /// For turns, which are given one after the other: so is every write.
     async fn begin_turns(&self, doing: &'static str) -> Result<Tx> {
         self.begin(doing).await
@@ -130,11 +137,10 @@ fn migrator() -> Migrator {
 #[async_trait]
 impl Store for Handle {
     async fn migrate(&self) -> Result<SchemaStatus> {
-        let err = failed("migrate");
         // The write lock makes two processes take turns; all pending migrations are one transaction.
         let mut tx = self.begin("migrate").await?;
         let status = version::migrate(&mut tx, &migrator()).await?;
-        tx.commit().await.map_err(&err)?;
+        durable::commit(tx, "migrate").await?;
         Ok(status)
     }
 

@@ -1,0 +1,296 @@
+//! One limit for many processes: places are taken and given back, a batch at a time, through a [`Pool`] that all share.
+//!
+//! What is in hand is used without asking; a few times a second a worker gives back what it will not need soon and takes
+//! what is about to be free. All of it is good for [`TERM`] only, counted from before it was asked for: a worker that is cut
+//! off from the pool stops by itself before its places are anybody else's.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::{Mutex, Notify, watch};
+use tokio::time::Instant;
+
+use super::{Limits, Shared};
+use crate::clock::Timestamp;
+
+/// How often places are exchanged while there is work.
+pub(super) const INTERVAL: Duration = Duration::from_millis(200);
+/// The same for a worker that waits and has none.
+const HUNGRY: Duration = Duration::from_millis(80);
+/// How far ahead places are taken: some intervals, so that one that is late costs nothing.
+const HORIZON: Duration = Duration::from_millis(800);
+/// How long places in hand are good unless they are asked for again, and so how long a dead worker's are missed.
+const TERM: Duration = Duration::from_secs(5);
+/// A place is promised so long before it is free: between permit and departure lie a database commit and a token.
+pub(super) const AHEAD: Duration = Duration::from_millis(100);
+/// A limit of more calls than this is shared in batches, so that what is kept of it stays small.
+const PLACES: u32 = 1024;
+
+/// Where the places of an account's limit are shared out.
+#[async_trait]
+pub trait Pool: Send + Sync {
+    /// Gives back and takes. An offer that is repeated, same number and all, is carried out once and answered the same.
+    ///
+    /// # Errors
+    /// In words; whether it was carried out is then unknown.
+    async fn exchange(&self, offer: &Offer) -> Result<Share, String>;
+}
+
+/// What a worker gives back and asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// How many places the limit has.
+    pub count: u32,
+    /// How long after a call its place is free again, at the latest.
+    pub again: Duration,
+    /// Counts up.
+    pub turn: i64,
+    /// Places given back: when each is free, by the pool's clock.
+    pub back: Vec<Timestamp>,
+    /// Of those that stay in hand: free within `horizon`.
+    pub near: u32,
+    /// How many more could be used within `horizon`.
+    pub wanted: u32,
+    /// How far ahead places are taken.
+    pub horizon: Duration,
+    /// How long what is in hand is good.
+    pub term: Duration,
+}
+
+/// What a worker gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// When each is free, by the pool's clock.
+    pub places: Vec<Timestamp>,
+    /// So many of the near ones in hand are to be given back next time.
+    pub spare: u32,
+    /// What was in hand before is no longer ours.
+    pub lapsed: bool,
+    /// The pool's clock at some moment between question and answer.
+    pub now: Timestamp,
+    /// Until when nobody calls the account, and why.
+    pub pause: Option<(Timestamp, String)>,
+}
+
+/// A limit's part in a fleet.
+pub(super) struct Fleet {
+    pool: Arc<dyn Pool>,
+    /// Calls in one place of the pool.
+    batch: u32,
+    /// Places in the pool.
+    count: u32,
+    began: Instant,
+    /// Told when somebody waits for a place and there is none.
+    pub(super) demand: Arc<Notify>,
+    /// Pauses that others were told of.
+    pub(super) paused: watch::Sender<Option<(Timestamp, String)>>,
+    talk: Mutex<Talk>,
+}
+
+#[derive(Default)]
+struct Talk {
+    turn: i64,
+    /// Asked, and not answered.
+    pending: Option<Offer>,
+    offset: Option<Offset>,
+    spare: u32,
+    /// How many had departed when it was last asked, and when that was.
+    departed: u64,
+    asked: Option<Instant>,
+    away: bool,
+}
+
+impl Fleet {
+    pub(super) fn new(count: u32, pool: Arc<dyn Pool>) -> Self {
+        let batch = count.div_ceil(PLACES).max(1);
+        Self {
+            pool,
+            batch,
+            count: (count / batch).max(1),
+            began: Instant::now(),
+            demand: Arc::default(),
+            paused: watch::Sender::new(None),
+            talk: Mutex::default(),
+        }
+    }
+
+    fn micros(&self, at: Instant) -> i64 {
+        match at.checked_duration_since(self.began) {
+            Some(after) => micros(after),
+            None => -micros(self.began - at),
+        }
+    }
+
+    /// The next offer, or `None` if there is nothing to say.
+    fn offer(&self, talk: &mut Talk, limits: &Limits, leaving: bool, now: Instant) -> Option<Offer> {
+        let since = talk.asked.map_or(INTERVAL, |asked| now - asked).max(Duration::from_millis(1));
+        let (waiting, outstanding) = limits.demand();
+        let mut hand = limits.hand();
+        let used = limits.departed() - talk.departed;
+        talk.departed = limits.departed();
+        // As many as lately, and those who stand in line; where there is a line, lately was not enough.
+        let lately = (used as f64 * HORIZON.as_secs_f64() / since.as_secs_f64()).ceil() as usize;
+        let soon = if waiting > 0 { 2 * lately } else { lately };
+        let wish = if leaving { 0 } else { waiting + outstanding + soon };
+        let near = now + HORIZON;
+        let spare = (talk.spare * self.batch) as usize;
+        let keep = wish.min(hand.free_by(near, now).saturating_sub(spare));
+        let back = match &talk.offset {
+            Some(_) => hand.give_back(near, keep, self.batch as usize),
+            None => Vec::new(),
+        };
+        if wish == 0 && back.is_empty() && hand.is_empty() {
+            return None;
+        }
+        let in_hand = hand.free_by(near, now);
+        drop(hand);
+        let when_free = |batch: &[Instant]| {
+            batch.iter().max().map(|last| talk.offset.as_ref().map(|it| it.far(self.micros(*last))))
+        };
+        let back = back.chunks(self.batch as usize).filter_map(when_free).flatten().collect();
+        talk.turn += 1;
+        Some(Offer {
+            count: self.count,
+            again: limits.again(),
+            turn: talk.turn,
+            back,
+            near: u32::try_from(in_hand).unwrap_or(u32::MAX) / self.batch,
+            wanted: u32::try_from(wish.saturating_sub(in_hand)).unwrap_or(u32::MAX).div_ceil(self.batch),
+            horizon: HORIZON,
+            term: TERM,
+        })
+    }
+
+    fn accept(&self, talk: &mut Talk, limits: &Limits, share: &Share, asked: Instant, answered: Instant) {
+        let sample = Offset::sample(share.now, self.micros(asked), self.micros(answered));
+        let offset = match talk.offset.take() {
+            Some(known) => known.and(sample, self.micros(answered)),
+            None => sample,
+        };
+        let here = |free: &Timestamp| {
+            let after = offset.near(*free) - self.micros(answered);
+            answered + Duration::from_micros(u64::try_from(after).unwrap_or(0))
+        };
+        let places = share.places.iter().map(here).flat_map(|at| std::iter::repeat_n(at, self.batch as usize));
+        let mut hand = limits.hand();
+        if share.lapsed {
+            hand.lose_all();
+        }
+        hand.take(places, asked + TERM);
+        drop(hand);
+        talk.offset = Some(offset);
+        talk.spare = share.spare;
+    }
+}
+
+impl Shared {
+    /// Gives back and takes once. `None`: nothing to do until somebody wants a place; else when to come again.
+    async fn exchange(&self, leaving: bool) -> Option<Duration> {
+        let limits = self.limits.as_ref()?;
+        let fleet = limits.fleet.as_ref()?;
+        let mut talk = fleet.talk.lock().await;
+        let asked = Instant::now();
+        let offer = match talk.pending.take() {
+            Some(offer) => offer,
+            None => fleet.offer(&mut talk, limits, leaving, asked)?,
+        };
+        talk.asked = Some(asked);
+        // Set first: this future may be dropped while it waits.
+        talk.pending = Some(offer.clone());
+        let answer = tokio::time::timeout(TERM, fleet.pool.exchange(&offer)).await;
+        match answer.unwrap_or_else(|_| Err("it does not answer".to_owned())) {
+            Ok(share) => {
+                talk.pending = None;
+                talk.away = false;
+                fleet.accept(&mut talk, limits, &share, asked, Instant::now());
+                if let Some((until, why)) = share.pause
+                    && self.pause_until(until, &why)
+                {
+                    fleet.paused.send_replace(Some((until, why)));
+                }
+                limits.changed.notify_waiters();
+            }
+            Err(why) if !talk.away => {
+                talk.away = true;
+                tracing::debug!("the shared rate limit can't be reached: {why}");
+            }
+            Err(_) => {}
+        }
+        let hungry = limits.demand().0 > 0 && limits.hand().room_at(Instant::now()).is_none();
+        Some(if hungry { HUNGRY } else { INTERVAL })
+    }
+
+    /// Gives everything back, as far as it is not under way.
+    pub(super) async fn leave(&self) {
+        // Once for what was asked and not answered, once to give back.
+        for _ in 0..2 {
+            if self.exchange(true).await.is_none() {
+                return;
+            }
+        }
+    }
+}
+
+/// Exchanges places for as long as there is a limiter that wants them.
+pub(super) async fn keep_share(shared: Weak<Shared>, demand: Arc<Notify>) {
+    loop {
+        let Some(again) = (match shared.upgrade() {
+            Some(shared) => Some(shared.exchange(false).await),
+            None => return,
+        }) else {
+            return;
+        };
+        match again {
+            None => demand.notified().await,
+            Some(HUNGRY) => tokio::time::sleep(HUNGRY).await,
+            Some(interval) => {
+                tokio::select! {
+                    () = tokio::time::sleep(interval) => {}
+                    // Somebody stands there with nothing; but never more often than this.
+                    () = async { tokio::join!(demand.notified(), tokio::time::sleep(HUNGRY)); } => {}
+                }
+            }
+        }
+    }
+}
+
+/// What the pool's clock reads, from ours, in microseconds: within these bounds. Both counted from when the fleet began here.
+#[derive(Clone, Copy, Debug)]
+struct Offset {
+    low: i64,
+    high: i64,
+    learned: i64,
+}
+
+/// Two clocks may drift apart by so much of the time that passes, in millionths.
+const DRIFT_PPM: i64 = 200;
+
+impl Offset {
+    /// The pool's clock was read, in whole milliseconds, between these two moments of ours.
+    fn sample(read: Timestamp, asked: i64, answered: i64) -> Self {
+        let read = read.ms().saturating_mul(1_000);
+        Self { low: read - answered, high: read + 1_000 - asked, learned: answered }
+    }
+
+    /// What both tell together; only what the newer tells, if they contradict each other: a clock was set.
+    fn and(self, newer: Self, now: i64) -> Self {
+        let drift = now.saturating_sub(self.learned).max(0) / 1_000_000 * DRIFT_PPM + 1;
+        let (low, high) = ((self.low - drift).max(newer.low), (self.high + drift).min(newer.high));
+        if low <= high { Self { low, high, learned: now } } else { newer }
+    }
+
+    /// What the pool's clock reads then, at the most.
+    fn far(&self, here: i64) -> Timestamp {
+        Timestamp::from_ms((here + self.high).div_euclid(1_000) + 1)
+    }
+
+    /// When the pool's clock has certainly reached this.
+    fn near(&self, there: Timestamp) -> i64 {
+        there.ms().saturating_mul(1_000) - self.low
+    }
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}

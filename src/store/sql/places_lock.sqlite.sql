@@ -1,0 +1,4 @@
+-- places_lock
+SELECT book
+FROM places
+WHERE account = $1
