@@ -9,6 +9,9 @@ mod bench;
 
 #[path = "journeys/accounts.rs"]
 mod accounts;
+#[cfg(target_os = "linux")]
+#[path = "journeys/backpressure.rs"]
+mod backpressure;
 #[cfg(debug_assertions)]
 #[path = "journeys/clocks.rs"]
 mod clocks;

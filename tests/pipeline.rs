@@ -29,6 +29,12 @@ fn pausing(pause: Duration) -> SandboxOptions {
     SandboxOptions { timing: Timing { pause, ..Timing::default() }, ..SandboxOptions::default() }
 }
 
+fn unlimited(mut options: SandboxOptions) -> SandboxOptions {
+    options.seven_targets.rate = None;
+    options.live_data.rate = None;
+    options
+}
+
 #[tokio::test]
 async fn a_pause_of_an_hour_ends_the_run_with_4_and_the_next_run_keeps_it() {
     let bench = Bench::new(pausing(Duration::from_secs(3600)), "").await;
@@ -261,4 +267,38 @@ async fn a_late_acceptance_after_this_run_gave_up_is_one_lead_not_two() {
     assert!(matches!(late[0], StepOutcome::Applied { state: LeadState::Delivered, counted: false, .. }), "{late:?}");
     let counts = store.run(run).await.unwrap().unwrap().counts;
     assert_eq!((counts.taken, counts.delivered, counts.exhausted), (1, 1, 0));
+}
+
+#[tokio::test]
+async fn a_panic_costs_neither_the_others_nor_the_lead() {
+    let bench = Bench::new(unlimited(pausing(Duration::from_millis(200))), "").await;
+    bench.enqueue(300).await;
+    // In the middle of a delivery: its intent is durable, its request was answered.
+    bench.faults("create:429=#1");
+    bench.flaky.panic_once_in("pause");
+    let summary = bench.run_within(SOON, &RunOptions::default()).await;
+    assert_eq!((summary.counts.delivered, summary.waiting, summary.bugs.len()), (299, 1, 1), "{summary:?}");
+    assert!(summary.balances(), "{summary:?}");
+    let aside = bench.leads().await.into_iter().find(|lead| lead.state == LeadState::Sending).unwrap();
+    assert!(aside.reason.as_ref().unwrap().contains("a bug") && aside.lease_expires.is_none(), "{aside:?}");
+
+    bench.db.sql("UPDATE leads SET not_before_ms = 0");
+    let summary = bench.run_within(SOON, &RunOptions::default()).await;
+    assert_eq!((summary.counts.delivered, summary.bugs.len()), (1, 0), "{summary:?}");
+    assert!(bench.ledger_has_each_once(300));
+}
+
+#[tokio::test]
+async fn a_panic_while_a_bite_is_prepared_puts_that_bite_aside() {
+    let bench = Bench::new(unlimited(SandboxOptions::default()), "").await;
+    bench.enqueue(500).await;
+    bench.flaky.panic_once_in("claim_holders");
+    let summary = bench.run_within(SOON, &RunOptions::default()).await;
+    assert!(summary.balances(), "{summary:?}");
+    assert!(summary.counts.delivered >= 300 && summary.waiting > 0, "{summary:?}");
+    assert_eq!(i64::try_from(summary.bugs.len()).unwrap(), summary.waiting, "{summary:?}");
+
+    bench.db.sql("UPDATE leads SET not_before_ms = 0");
+    bench.run_within(SOON, &RunOptions::default()).await;
+    assert!(bench.ledger_has_each_once(500));
 }

@@ -158,8 +158,9 @@ pub struct ImportArgs {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Waits in-process for what comes due within `run.wait` (60 s), then ends. SIGTERM and Ctrl-C: take no new lead, finish what \
-is in flight (at most `run.grace`, 25 s), end with 4.
+Waits in-process for what comes due within `run.wait` (60 s), then ends. SIGTERM, Ctrl-C and a terminal that goes away: \
+take no new lead, finish what is in flight (at most `run.grace`, 25 s), end with 4. Another SIGTERM or Ctrl-C: leave now; \
+what was in flight is looked into by the next run.
 
 Runs may overlap: no lead is ever in two hands. With --exclusive they do not: while one is at work, `run` and `import` end with 4 and say which run that is, and it begins only when no other is at work. `import --queue-only` sends nothing and is free at any time. A run that was killed is in nobody's way for longer than `run.lease`.
 

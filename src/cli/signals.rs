@@ -30,6 +30,7 @@ pub fn stop_on_signal(grace: Duration) -> std::io::Result<CancellationToken> {
         tracing::warn!("stopping: no new leads; what is in flight may take up to {}", words::coarse(grace));
         // Not SIGHUP: a terminal that goes away may send it twice, by the shell and by the system.
         either(&mut term, &mut int).await;
+        tracing::warn!("leaving at once: the next run looks into what is in flight");
         console::hide_bars();
         std::process::exit(Exit::Unavailable.code().into());
     });

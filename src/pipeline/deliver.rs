@@ -7,8 +7,10 @@
 mod after;
 mod flight;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use tokio_util::sync::CancellationToken;
 
 use self::after::{After, after};
@@ -29,8 +31,15 @@ use crate::http::message::Request;
 use crate::lead::{Event, LeadState, Prepared};
 use crate::store::{CallRecord, Leased, Pause, QuotaCharge, Step, StepOutcome};
 
-/// Delivers one lead, or looks for it, or puts it down: always ends with the lead out of hand.
+/// Delivers one lead, or looks for it, or puts it down: always ends with the lead out of hand, also if that panics.
 pub async fn deliver(lane: Arc<Lane>, lead: Leased) {
+    let kept = lead.clone();
+    if AssertUnwindSafe(deliver_it(&lane, lead)).catch_unwind().await.is_err() {
+        lane.panicked(&kept).await;
+    }
+}
+
+async fn deliver_it(lane: &Lane, lead: Leased) {
     let stop = if lead.state == LeadState::Sending { &lane.stop } else { &lane.creates };
     let slot = tokio::select! {
         slot = Arc::clone(&lane.slots).acquire_owned() => slot.ok(),
@@ -42,9 +51,9 @@ pub async fn deliver(lane: Arc<Lane>, lead: Leased) {
     let settlement = if !lane.is_fit().await {
         Settlement::PutBack
     } else if lead.state == LeadState::Sending {
-        look(&lane, lead.clone()).await
+        look(lane, lead.clone()).await
     } else {
-        create(&lane, lead.clone()).await
+        create(lane, lead.clone()).await
     };
     // The outcome is on its way to the disk; the next lead may have the slot meanwhile.
     drop(slot);

@@ -1,5 +1,7 @@
 //! How a lead leaves a worker's hands: written down, and accounted for exactly once.
 
+use std::time::Duration;
+
 use super::account::DATABASE;
 use super::deliver::Settlement;
 use super::lane::Lane;
@@ -9,6 +11,9 @@ use super::writer::NotWritten;
 use crate::exit::Exit;
 use crate::lead::{Event, LeadState};
 use crate::store::{Leased, Step, StepOutcome, StoreError};
+
+/// How long a lead waits on which leadsync failed: longer than a run lives for the sake of one lead.
+const ASIDE: Duration = Duration::from_secs(15 * 60);
 
 impl Lane {
     /// Writes down a settlement and accounts for it.
@@ -105,9 +110,29 @@ impl Lane {
         self.let_go(lead);
     }
 
+    /// Work on a lead panicked: it is put aside, and the others go on. Its state stays as it is, so if its request may have
+    /// left, that is looked into when it comes back.
+    pub async fn panicked(&self, lead: &Leased) {
+        if !self.holds(lead.id) {
+            return;
+        }
+        self.shared.account.bug(format!("work on lead {} ended unexpectedly; it is put aside for a while", lead.id));
+        let due = self.shared.clock.now().plus(ASIDE);
+        let step = Step {
+            reason: Some("put off: leadsync failed on this lead, which is a bug; its log says where".to_owned()),
+            not_before: Some(due),
+            add_deferrals: 1,
+            release: true,
+            ..Step::of(lead)
+        };
+        if let Some(outcome) = self.write(lead, vec![step]).await {
+            self.account_for(lead, outcome, Next::Deferred(due));
+        }
+    }
+
     fn let_go(&self, lead: &Leased) {
         self.shared.leases.remove(lead.id, lead.token);
-        self.put_down();
+        self.put_down(lead.id);
     }
 
     /// Nothing can be recorded any more: every lane stops.

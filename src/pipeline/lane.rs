@@ -3,10 +3,13 @@
 //! Lanes share nothing but the database, the writer and the look-up service, so a slow or sick destination holds nobody
 //! else up. A lane never holds more than a small multiple of its concurrency, however long the queue is.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::sync::{Notify, OnceCell, Semaphore};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -20,7 +23,7 @@ use super::shared::Shared;
 use crate::clock::{Clock, Moment, Timestamp};
 use crate::connectors::channel::Channel;
 use crate::connectors::{Destination, Limits};
-use crate::lead::LeadState;
+use crate::lead::{LeadId, LeadState};
 use crate::store::{Due, LeaseRequest, Leased, Result as StoreResult, Waiting};
 
 /// While leads are in hand, the queue is asked again this often for what came due meanwhile.
@@ -44,7 +47,7 @@ pub struct Lane {
     /// Create nothing more: that, or the day's creates are used up.
     pub creates: CancellationToken,
     /// Leads leased and not yet put down.
-    in_hand: AtomicI64,
+    in_hand: Mutex<HashSet<LeadId>>,
     /// When a lead last reached its end, or work began: [`Timestamp::ms`].
     progress_ms: AtomicI64,
     /// Whether the account was found fit, once it was asked: before the first lead that needs it.
@@ -79,7 +82,7 @@ impl Lane {
             slots,
             stop,
             creates,
-            in_hand: AtomicI64::new(0),
+            in_hand: Mutex::default(),
             progress_ms,
             queue: PlaceQueue::default(),
             fit: OnceCell::new(),
@@ -128,13 +131,23 @@ impl Lane {
     }
 
     /// One lead less in hand.
-    pub fn put_down(&self) {
-        self.in_hand.fetch_sub(1, Ordering::Relaxed);
+    pub fn put_down(&self, lead: LeadId) {
+        self.hand().remove(&lead);
         self.freed.notify_one();
     }
 
+    /// Whether it is leased and not yet put down.
+    pub fn holds(&self, lead: LeadId) -> bool {
+        self.hand().contains(&lead)
+    }
+
     fn in_hand(&self) -> usize {
-        usize::try_from(self.in_hand.load(Ordering::Relaxed)).unwrap_or(0)
+        self.hand().len()
+    }
+
+    fn hand(&self) -> MutexGuard<'_, HashSet<LeadId>> {
+        // Inserts and removals are single steps: after a panic elsewhere the set is still whole.
+        self.in_hand.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One request more, for the display.
@@ -146,7 +159,7 @@ impl Lane {
 
     fn says_it_waits(&self, what: Option<String>) {
         if let Some(lane) = self.shared.account.progress.lanes.iter().find(|lane| lane.name == self.name) {
-            *lane.waiting_for.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = what;
+            *lane.waiting_for.lock().unwrap_or_else(PoisonError::into_inner) = what;
         }
     }
 
@@ -175,7 +188,8 @@ impl Lane {
         self.channel.limiter().leave().await;
     }
 
-    /// A task that panicked took its leads with it: they would be waited for in vain. Their leases lapse.
+    /// Panics are caught where the lead is known ([`Lane::panicked`]). What gets here took leads with it that would be
+    /// waited for in vain; their leases lapse.
     fn reap(&self, ended: Result<(), JoinError>) {
         if let Err(error) = ended {
             self.shared.account.bug(format!("work for `{}` ended unexpectedly: {error}", self.name));
@@ -293,7 +307,7 @@ impl Lane {
             self.shared.leases.add(lead, asked);
             self.shared.account.taken_up(lead.first_in_run);
         }
-        self.in_hand.fetch_add(i64::try_from(leased.len()).unwrap_or(0), Ordering::Relaxed);
+        self.hand().extend(leased.iter().map(|lead| lead.id));
         Ok(leased)
     }
 
@@ -308,18 +322,15 @@ impl Lane {
             let lane = Arc::clone(self);
             let place = self.queue.next();
             tasks.spawn(async move {
-                let ready = prepare(&lane, chunk, place).await;
-                let mut deliveries = JoinSet::new();
-                for lead in ready {
-                    deliveries.spawn(deliver(Arc::clone(&lane), lead));
-                }
-                while let Some(ended) = deliveries.join_next().await {
-                    if let Err(error) = ended
-                        && let Ok(panic) = error.try_into_panic()
-                    {
-                        std::panic::resume_unwind(panic);
+                let held = chunk.clone();
+                let Ok(ready) = AssertUnwindSafe(prepare(&lane, chunk, place)).catch_unwind().await else {
+                    for lead in &held {
+                        lane.panicked(lead).await;
                     }
-                }
+                    return;
+                };
+                let deliveries = ready.into_iter().map(|lead| deliver(Arc::clone(&lane), lead));
+                deliveries.collect::<JoinSet<()>>().join_all().await;
             });
         }
     }

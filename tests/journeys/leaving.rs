@@ -7,6 +7,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::bench::{Bench, Process, csv, until};
+use crate::exclusive::kept_at_work;
 use crate::support::database::Kind;
 
 journeys![
@@ -19,6 +20,7 @@ journeys![
     while_a_pipe_is_silent,
     when_the_terminal_goes_away,
     nohup_is_kept,
+    sigquit_is_left_to_the_system,
     whoever_reads_our_output_may_stop_reading,
     output_that_can_not_be_written_is_said,
     nobody_need_listen_to_standard_error,
@@ -174,8 +176,8 @@ async fn while_a_pipe_is_silent(kind: Kind) {
 }
 
 async fn when_the_terminal_goes_away(kind: Kind) {
-    let bench = Bench::with(kind, |options| options.latency = Duration::from_millis(150)).await;
-    bench.queue(&csv(1..=60)).await;
+    let bench = Bench::new(kind).await;
+    kept_at_work(&bench, 20).await;
     let run = bench.start(&["run"]);
     until("some are there", || bench.sandbox.totals().created >= 5).await;
     // The shell and the system may both say so.
@@ -184,19 +186,28 @@ async fn when_the_terminal_goes_away(kind: Kind) {
     run.signal(Signal::HUP);
     run.ended().await.ends(4);
     bench.nothing_is_leased();
-    bench.run().await.ends(0);
-    bench.has_exactly(1..=60);
-    assert_eq!(bench.sandbox.totals().updated, 0, "nothing was in doubt");
+    bench.agrees().await;
+    assert_eq!(bench.number("SELECT count(*) FROM leads WHERE state = 'sending'"), 0);
 }
 
 async fn nohup_is_kept(kind: Kind) {
-    let bench = Bench::with(kind, |options| options.latency = Duration::from_millis(100)).await;
-    bench.queue(&csv(1..=40)).await;
+    let bench = Bench::new(kind).await;
+    kept_at_work(&bench, 20).await;
     let run = bench.start_in_shell("trap '' HUP; exec \"$@\"", &["run"]);
     until("some are there", || bench.sandbox.totals().created >= 5).await;
     run.signal(Signal::HUP);
-    run.ended().await.ends(0);
-    bench.has_exactly(1..=40);
+    until("the others are there too", || bench.sandbox.totals().created == 19).await;
+    assert!(!run.has_said("stopping"));
+    leaves_in_order(&bench, run).await;
+}
+
+async fn sigquit_is_left_to_the_system(kind: Kind) {
+    let bench = Bench::new(kind).await;
+    kept_at_work(&bench, 20).await;
+    let run = bench.start_in_shell("ulimit -c 0; exec \"$@\"", &["run"]);
+    until("some are there", || bench.sandbox.totals().created >= 5).await;
+    run.signal(Signal::QUIT);
+    run.ended().await.ends(131);
 }
 
 async fn whoever_reads_our_output_may_stop_reading(kind: Kind) {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::bench::{Bench, csv, until};
+use crate::exclusive::{kept_at_work, one_of_many_works};
 use crate::support::database::Kind;
 use crate::support::pooler::Pooler;
 
@@ -60,7 +61,7 @@ async fn behind_a_pooler_every_command_works_and_workers_share_the_queue() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn behind_a_pooler_imports_may_begin_at_once_on_an_empty_database_and_exclusive_runs_may_not() {
+async fn behind_a_pooler_imports_may_begin_at_once_on_an_empty_database() {
     let Some(pooler) = Pooler::start() else { return };
     let bench = pooled(&pooler).await;
     bench.file("leads.csv", csv(1..=60));
@@ -69,15 +70,15 @@ async fn behind_a_pooler_imports_may_begin_at_once_on_an_empty_database_and_excl
     for said in [one, other] {
         assert!([0, 4].contains(&said.code), "{said:?}");
     }
-    bench.queue(&csv(61..=120)).await;
-    let runs: Vec<_> = (0..3).map(|_| bench.start(&["run", "--exclusive"])).collect();
-    let mut codes = Vec::new();
-    for run in runs {
-        codes.push(run.ended().await.code);
-    }
-    codes.sort_unstable();
-    assert_eq!(codes, [0, 4, 4]);
     bench.run().await.ends(0);
-    bench.has_exactly(1..=120);
+    bench.has_exactly(1..=60);
     bench.agrees().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn behind_a_pooler_of_exclusive_runs_started_at_once_one_works() {
+    let Some(pooler) = Pooler::start() else { return };
+    let bench = pooled(&pooler).await;
+    kept_at_work(&bench, 20).await;
+    one_of_many_works(&bench, 3).await;
 }

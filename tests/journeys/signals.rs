@@ -80,6 +80,6 @@ async fn a_second_signal_ends_at_once(kind: Kind) {
     })
     .await;
     assert!(began.elapsed() < Duration::from_secs(20));
-    run.ended().await.ends(4);
+    run.ended().await.ends(4).says("leaving at once");
     assert_eq!(bench.number("SELECT count(*) FROM leads WHERE state = 'sending'"), 1);
 }

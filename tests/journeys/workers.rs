@@ -11,6 +11,7 @@ use crate::support::database::Kind;
 journeys![
     two_overlapping_runs_share_the_work,
     two_imports_of_one_file_at_once_send_it_once,
+    many_processes_on_one_database_wait_politely,
     four_workers_keep_one_rate_together,
     a_dead_workers_part_of_the_rate_comes_back,
     a_pause_that_one_worker_was_told_of_holds_for_the_fleet,
@@ -57,6 +58,35 @@ async fn two_imports_of_one_file_at_once_send_it_once(kind: Kind) {
     bench.has_exactly(1..=60);
     let states = bench.states().await;
     assert_eq!((states["delivered"], states["skipped"]), (60, 60), "{states:?}");
+}
+
+async fn many_processes_on_one_database_wait_politely(kind: Kind) {
+    let bench = Bench::with(kind, |options| options.latency = Duration::from_millis(10)).await;
+    // Long enough for a lease to be renewed in time, whoever holds the lock.
+    bench.set("run.lease", "30s");
+    bench.queue(&csv(1..=200)).await;
+    let runs: Vec<_> = (0..4).map(|_| bench.start(&["run"])).collect();
+    until("they are at work", || bench.sandbox.totals().created > 3).await;
+    let mut others = Vec::new();
+    for n in [200, 400] {
+        let name = format!("{n}.csv");
+        bench.file(&name, csv(n + 1..=n + 200));
+        others.push(bench.start(&["import", "--queue-only", &name]));
+        others.push(bench.start(&["import", &name]));
+        others.push(bench.start(&["status", "--json"]));
+        others.push(bench.start(&["results", "--format", "jsonl"]));
+        others.push(bench.start(&["retry", "--state", "rejected"]));
+    }
+    for process in runs.into_iter().chain(others) {
+        let said = process.ended().await;
+        assert!([0, 4].contains(&said.code), "{said:?}");
+        assert!(!said.err.contains("error:"), "{}", said.err);
+    }
+    bench.run().await.ends(0);
+    bench.has_exactly(1..=600);
+    bench.agrees().await;
+    bench.nothing_is_leased();
+    assert_eq!(bench.sandbox.totals().updated, 0, "nothing was in doubt");
 }
 
 /// Forty in four seconds: the margins of a limit grow with its window, and the two cores of a machine that runs tests are

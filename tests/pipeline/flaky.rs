@@ -1,8 +1,8 @@
 //! A database that goes away: before it does what it is asked for, or after, so that only the answer is lost.
 
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use leadsync::clock::Timestamp;
@@ -16,6 +16,7 @@ pub struct Flaky {
     refused: AtomicUsize,
     answers_to_lose: AtomicUsize,
     intents: AtomicUsize,
+    panics: Mutex<Option<&'static str>>,
 }
 
 impl Flaky {
@@ -27,6 +28,7 @@ impl Flaky {
             refused: AtomicUsize::new(0),
             answers_to_lose: AtomicUsize::new(0),
             intents: AtomicUsize::new(0),
+            panics: Mutex::default(),
         }
     }
 
@@ -52,6 +54,16 @@ impl Flaky {
     /// The next writes are carried out, and their answers lost.
     pub fn lose_answers(&self, count: usize) {
         self.answers_to_lose.store(count, Ordering::SeqCst);
+    }
+
+    /// The next call of this kind panics: as if work on that lead did.
+    pub fn panic_once_in(&self, call: &'static str) {
+        *self.panics.lock().unwrap() = Some(call);
+    }
+
+    fn maybe_panic(&self, call: &str) {
+        let hit = self.panics.lock().unwrap().take_if(|it| *it == call).is_some();
+        assert!(!hit, "a panic on purpose");
     }
 
     /// Intents that were committed.
@@ -95,6 +107,7 @@ impl Queue for Flaky {
         self.around(true, self.inner.commit(run, steps, now)).await.inspect(|_| self.count(steps))
     }
     async fn claim_holders(&self, destination: &str, identities: &[Fingerprint]) -> Result<Vec<(Fingerprint, LeadId)>> {
+        self.maybe_panic("claim_holders");
         self.around(false, self.inner.claim_holders(destination, identities)).await
     }
     async fn waiting(&self, imported_by: Option<RunId>, now: Timestamp) -> Result<Vec<Waiting>> {
@@ -154,6 +167,7 @@ impl Vault for Flaky {
         self.around(true, self.inner.log_calls(calls)).await
     }
     async fn pause(&self, pause: &Pause) -> Result<()> {
+        self.maybe_panic("pause");
         self.around(true, self.inner.pause(pause)).await
     }
     async fn share_places(&self, ask: &PlacesAsk, now: Timestamp) -> Result<PlacesShare> {

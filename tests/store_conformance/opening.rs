@@ -233,3 +233,22 @@ async fn a_transaction_that_sqlite_undid_by_itself_spoils_nothing_after_it() {
     bench.enqueue(bench.run, &[new_lead("a@example.com")], NOW).await.unwrap();
     assert_eq!(bench.database.sql("SELECT count(*) FROM leads"), "1", "committed, and seen by others");
 }
+
+#[tokio::test]
+async fn what_a_server_lacks_is_worth_waiting_for_and_said() {
+    let bench = Bench::new(Kind::Postgres).await;
+    for (code, words) in
+        [("53100", "make room"), ("53000", "lacks resources"), ("58030", "can't read or write its files")]
+    {
+        bench.database.sql(&format!(
+            "CREATE OR REPLACE FUNCTION lacks() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN RAISE EXCEPTION 'could not' USING ERRCODE = '{code}'; END $$;
+             CREATE TRIGGER lacks BEFORE INSERT ON leads FOR EACH ROW EXECUTE FUNCTION lacks();"
+        ));
+        let said = bench.enqueue(bench.run, &[new_lead("a@example.com")], NOW).await.unwrap_err();
+        assert!(matches!(said, StoreError::Unwritable { .. }) && said.is_unavailable(), "{code}: {said}");
+        assert!(said.to_string().contains(words), "{code}: {said}");
+        bench.database.sql("DROP TRIGGER lacks ON leads");
+    }
+    bench.enqueue(bench.run, &[new_lead("a@example.com")], NOW).await.unwrap();
+}
