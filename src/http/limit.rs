@@ -206,7 +206,7 @@ impl Limits {
         };
         let fleet = pool.map(|pool| Fleet::new(count.get(), pool));
         let hand = match &fleet {
-            Some(_) => Hand::shared(terms, Instant::now()),
+            Some(_) => Hand::shared(terms),
             None => Hand::whole(count.get(), terms),
         };
         Self {

@@ -11,8 +11,9 @@ use async_trait::async_trait;
 use tokio::sync::{Mutex, Notify, watch};
 use tokio::time::Instant;
 
+use super::hand::Granted;
 use super::{Limits, Shared};
-use crate::clock::Timestamp;
+use crate::clock::{Moment, Timestamp};
 
 /// How often places are exchanged while there is work.
 pub(super) const INTERVAL: Duration = Duration::from_millis(200);
@@ -135,7 +136,7 @@ impl Fleet {
         let wish = if leaving { 0 } else { waiting + outstanding + soon };
         let near = now + HORIZON;
         let spare = (talk.spare * self.batch) as usize;
-        let keep = wish.min(hand.free_by(near, now).saturating_sub(spare));
+        let keep = wish.min(hand.free_by(near).saturating_sub(spare));
         let back = match &talk.offset {
             Some(_) => hand.give_back(near, keep, self.batch as usize),
             None => Vec::new(),
@@ -143,7 +144,7 @@ impl Fleet {
         if wish == 0 && back.is_empty() && hand.is_empty() {
             return None;
         }
-        let in_hand = hand.free_by(near, now);
+        let in_hand = hand.free_by(near);
         drop(hand);
         let when_free = |batch: &[Instant]| {
             batch.iter().max().map(|last| talk.offset.as_ref().map(|it| it.far(self.micros(*last))))
@@ -162,7 +163,15 @@ impl Fleet {
         })
     }
 
-    fn accept(&self, talk: &mut Talk, limits: &Limits, share: &Share, asked: Instant, answered: Instant) {
+    fn accept(
+        &self,
+        talk: &mut Talk,
+        limits: &Limits,
+        share: &Share,
+        granted: Granted,
+        asked: Instant,
+        answered: Instant,
+    ) {
         let sample = Offset::sample(share.now, self.micros(asked), self.micros(answered));
         let offset = match talk.offset.take() {
             Some(known) => known.and(sample, self.micros(answered)),
@@ -177,7 +186,7 @@ impl Fleet {
         if share.lapsed {
             hand.lose_all();
         }
-        hand.take(places, asked + TERM);
+        hand.take(places, granted);
         drop(hand);
         talk.offset = Some(offset);
         talk.spare = share.spare;
@@ -191,6 +200,7 @@ impl Shared {
         let fleet = limits.fleet.as_ref()?;
         let mut talk = fleet.talk.lock().await;
         let asked = Instant::now();
+        let granted = Granted { asked: Moment::now(), term: TERM };
         let offer = match talk.pending.take() {
             Some(offer) => offer,
             None => fleet.offer(&mut talk, limits, leaving, asked)?,
@@ -203,7 +213,7 @@ impl Shared {
             Ok(share) => {
                 talk.pending = None;
                 talk.away = false;
-                fleet.accept(&mut talk, limits, &share, asked, Instant::now());
+                fleet.accept(&mut talk, limits, &share, granted, asked, Instant::now());
                 if let Some((until, why)) = share.pause
                     && self.pause_until(until, &why)
                 {

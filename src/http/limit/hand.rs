@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::usual::Usual;
+use crate::clock::Moment;
 
 /// Places, each used by a departure or idle.
 #[derive(Debug)]
@@ -19,9 +20,24 @@ pub(super) struct Hand {
     departures: BTreeMap<u64, Departure>,
     next: u64,
     /// `None`: they are ours for good. Else nothing in hand may be used any more after this.
-    good_until: Option<Instant>,
+    granted: Option<Granted>,
     usual: Usual,
     terms: Terms,
+}
+
+/// Until when what is in hand is ours. The sleep of the machine counts: the others' clocks went on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Granted {
+    /// Since before it was asked for.
+    pub(super) asked: Moment,
+    /// For so long.
+    pub(super) term: Duration,
+}
+
+impl Granted {
+    fn is_over(&self) -> bool {
+        self.asked.elapsed() >= self.term
+    }
 }
 
 /// How long a place stays used.
@@ -47,12 +63,13 @@ struct Departure {
 impl Hand {
     /// All the places of a limit, for good.
     pub(super) fn whole(count: u32, terms: Terms) -> Self {
-        Self { fresh: count, good_until: None, ..Self::empty(terms) }
+        Self { fresh: count, granted: None, ..Self::empty(terms) }
     }
 
     /// None yet, and none good until they are asked for.
-    pub(super) fn shared(terms: Terms, now: Instant) -> Self {
-        Self { good_until: Some(now), ..Self::empty(terms) }
+    pub(super) fn shared(terms: Terms) -> Self {
+        let granted = Granted { asked: Moment::now(), term: Duration::ZERO };
+        Self { granted: Some(granted), ..Self::empty(terms) }
     }
 
     fn empty(terms: Terms) -> Self {
@@ -61,7 +78,7 @@ impl Hand {
             idle: BinaryHeap::new(),
             departures: BTreeMap::new(),
             next: 0,
-            good_until: None,
+            granted: None,
             usual: Usual::default(),
             terms,
         }
@@ -73,7 +90,7 @@ impl Hand {
 
     /// When the next place is free; `None`: nobody can tell, there is none in hand.
     pub(super) fn room_at(&self, now: Instant) -> Option<Instant> {
-        if self.good_until.is_some_and(|until| until <= now) {
+        if self.granted.is_some_and(|granted| granted.is_over()) {
             return None;
         }
         if self.fresh > 0 {
@@ -117,8 +134,8 @@ impl Hand {
     }
 
     /// How many places are free by then, or will be as soon as they may be used at all.
-    pub(super) fn free_by(&self, by: Instant, now: Instant) -> usize {
-        if self.good_until.is_some_and(|until| until <= now) {
+    pub(super) fn free_by(&self, by: Instant) -> usize {
+        if self.granted.is_some_and(|granted| granted.is_over()) {
             return 0;
         }
         let idle = self.idle.iter().filter(|Reverse(at)| *at <= by).count();
@@ -128,7 +145,7 @@ impl Hand {
 
     /// When the place is free that is `n`th in turn, counted from 0; `None`: there are not so many that may be used.
     pub(super) fn nth_free(&self, n: usize, now: Instant) -> Option<Instant> {
-        if self.good_until.is_some_and(|until| until <= now) {
+        if self.granted.is_some_and(|granted| granted.is_over()) {
             return None;
         }
         let Some(n) = n.checked_sub(self.fresh as usize) else { return Some(now) };
@@ -158,10 +175,10 @@ impl Hand {
         back
     }
 
-    /// Takes places in: they, and what is in hand, are good until then.
-    pub(super) fn take(&mut self, places: impl IntoIterator<Item = Instant>, good_until: Instant) {
+    /// Takes places in: they, and what is in hand, are good for so long.
+    pub(super) fn take(&mut self, places: impl IntoIterator<Item = Instant>, granted: Granted) {
         self.idle.extend(places.into_iter().map(Reverse));
-        self.good_until = Some(good_until);
+        self.granted = Some(granted);
     }
 
     /// What is in hand has become somebody else's.
