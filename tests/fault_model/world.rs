@@ -1,7 +1,5 @@
 //! Carries a plan out: the program, a database, two sandboxes, and everything that happens to them.
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,7 +10,7 @@ use serde_json::Value;
 
 use crate::bench::{Bench, Process, Said};
 use crate::plan::{Place, Plan, Row, What};
-use crate::support::database::{Kind, TestDatabase};
+use crate::support::database::TestDatabase;
 use crate::support::postgres::Cluster;
 
 /// Nothing was heard for so long: what the plan waits for will not come.
@@ -200,7 +198,11 @@ impl World {
                             WHERE application_name = 'leadsync'";
                 self.bench.database.sql(ours);
             }
-            What::Lock(ms) => hold_lock(&self.bench, Duration::from_millis(ms)).await,
+            What::Lock(ms) => {
+                let holder = self.bench.database.hold_lock();
+                tokio::time::sleep(Duration::from_millis(ms)).await;
+                holder.let_go();
+            }
         }
     }
 
@@ -244,30 +246,6 @@ pub fn person_of(lead: &Value) -> Option<usize> {
     let address = lead["email"].as_str()?.to_lowercase();
     let (before, _) = address.split_once('@')?;
     before.rsplit_once("nominova")?.1.parse().ok()
-}
-
-/// Another program holds SQLite's write lock.
-async fn hold_lock(bench: &Bench, held: Duration) {
-    assert_eq!(bench.database.kind, Kind::Sqlite);
-    let file = bench.database.file();
-    let taken = tokio::task::spawn_blocking(move || {
-        let mut child = Command::new("sqlite3")
-            .args(["-batch", "-bail", "-cmd", ".timeout 20000"])
-            .arg(file)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        child.stdin.as_mut().unwrap().write_all(b"BEGIN IMMEDIATE;\nSELECT 'held';\n").unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        assert_eq!(line, "held\n");
-        child
-    });
-    let mut child = taken.await.unwrap();
-    tokio::time::sleep(held).await;
-    child.stdin.as_mut().unwrap().write_all(b"COMMIT;\n.quit\n").unwrap();
-    assert!(child.wait().unwrap().success());
 }
 
 /// The workers of one case.
