@@ -45,8 +45,8 @@ impl World {
             options.seven_targets.rate = None;
             options.live_data.rate = None;
             options.latency = Duration::from_millis(15);
-            // Longer than a client waits, and well before it asks.
-            options.timing.hang = Duration::from_millis(1_500);
+            // Well after a client gave up, so that asking at once would find nothing, and well before it asks.
+            options.timing.hang = Duration::from_millis(2_500);
             options.timing.drip = Duration::from_millis(1_500);
             options.timing.pause = Duration::from_secs(1);
         };
@@ -73,7 +73,7 @@ impl World {
             let set = |key: &str, value: toml::Value| bench.set(&format!("destinations.{}.{key}", place.name()), value);
             set("timeout", "1s".into());
             // A late effect must be there before anyone asks, on a busy machine too.
-            set("settle", if plan.has_late_effects() { "3s" } else { "300ms" }.into());
+            set("settle", if plan.has_late_effects() { "4s" } else { "300ms" }.into());
             set("unknown", plan.policy.word().into());
             set("concurrency", plan.concurrency.into());
             set("rate", if plan.has_rate { "40/s" } else { "none" }.into());
