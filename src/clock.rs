@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -74,26 +74,79 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp::from_ms(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+        Timestamp::from_ms(i64::try_from(since.as_millis()).unwrap_or(i64::MAX).saturating_add(wrong_by_ms()))
     }
 }
 
-/// A clock read once from elsewhere (the database) and carried on by the monotonic clock until it is set again.
+/// Tests can have a process whose clock is wrong: `LEADSYNC_CLOCK_WRONG_BY=-600` is ten minutes behind. In debug builds
+/// only.
+#[cfg(debug_assertions)]
+fn wrong_by_ms() -> i64 {
+    static SECONDS: std::sync::LazyLock<i64> = std::sync::LazyLock::new(|| {
+        std::env::var("LEADSYNC_CLOCK_WRONG_BY").ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(0)
+    });
+    *SECONDS * 1_000
+}
+
+#[cfg(not(debug_assertions))]
+const fn wrong_by_ms() -> i64 {
+    0
+}
+
+/// How long this machine has been up, the time it slept included: the monotonic clock of Linux ([`std::time::Instant`]) leaves that
+/// out, and a lease, or the database's clock, knows nothing of anybody's sleep.
+fn up() -> Duration {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let clock = rustix::time::ClockId::Boottime;
+    // Elsewhere, macOS among them, this one counts on.
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let clock = rustix::time::ClockId::Monotonic;
+    let up = rustix::time::clock_gettime(clock);
+    Duration::new(u64::try_from(up.tv_sec).unwrap_or(0), u32::try_from(up.tv_nsec).unwrap_or(0))
+}
+
+/// A moment in the life of this process, to measure from what must not last longer than it was granted: a lease, the time
+/// that a request may take to leave. The sleep of the machine counts, and so does a clock that a test moves on.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    up: Duration,
+    at: tokio::time::Instant,
+}
+
+impl Moment {
+    /// Now.
+    pub fn now() -> Self {
+        Self { up: up(), at: tokio::time::Instant::now() }
+    }
+
+    /// How long ago it was, by the clock that says more.
+    pub fn elapsed(self) -> Duration {
+        up().saturating_sub(self.up).max(self.at.elapsed())
+    }
+}
+
+/// A clock read once from elsewhere (the database) and carried on by this machine's, its sleep included, until it is set
+/// again. Whether this machine's clock is right does not matter: only that it goes.
 #[derive(Debug)]
 pub struct AdjustedClock {
-    started: Instant,
+    /// As [`up`] says it.
+    started: Duration,
     at_start_ms: AtomicI64,
 }
 
 impl AdjustedClock {
     /// A clock that reads `now` at this moment.
     pub fn starting_at(now: Timestamp) -> Self {
-        Self { started: Instant::now(), at_start_ms: AtomicI64::new(now.ms()) }
+        Self { started: up(), at_start_ms: AtomicI64::new(now.ms()) }
+    }
+
+    fn run(&self) -> Duration {
+        up().saturating_sub(self.started)
     }
 
     /// Sets the clock to `now`: what the heartbeat does with the database's answer.
     pub fn set(&self, now: Timestamp) {
-        let run_ms = i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX);
+        let run_ms = i64::try_from(self.run().as_millis()).unwrap_or(i64::MAX);
         self.at_start_ms.store(now.ms().saturating_sub(run_ms), Ordering::Relaxed);
     }
 }
@@ -101,7 +154,7 @@ impl AdjustedClock {
 impl Clock for AdjustedClock {
     fn now(&self) -> Timestamp {
         let at_start = Timestamp::from_ms(self.at_start_ms.load(Ordering::Relaxed));
-        at_start.plus(self.started.elapsed())
+        at_start.plus(self.run())
     }
 }
 
@@ -119,6 +172,15 @@ mod tests {
     #[test]
     fn times_are_written_as_rfc_3339_utc() {
         assert_eq!(Timestamp::from_ms(1_795_325_459_123).to_string(), "2026-11-22T05:30:59Z");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_moment_lies_as_far_back_as_either_clock_says() {
+        let moment = Moment::now();
+        tokio::time::advance(Duration::from_secs(3)).await;
+        assert!(moment.elapsed() >= Duration::from_secs(3));
+        let before_a_sleep = Moment { up: up().saturating_sub(Duration::from_secs(60)), ..moment };
+        assert!(before_a_sleep.elapsed() >= Duration::from_secs(60));
     }
 
     #[test]

@@ -18,7 +18,7 @@
 //! store                      sees lead, and its own settings in config
 //! config, sandbox            see http::message
 //! http                       sees clock and mask
-//! lead, clock, exit, mask, secret, telemetry   see nothing of ours but the clock
+//! lead, clock, crash, exit, mask, secret, telemetry   see nothing of ours but the clock
 //! ```
 
 #![allow(
@@ -26,11 +26,15 @@
     reason = "most readers of these pages read the code: `cargo doc --document-private-items` has the targets"
 )]
 
+#[cfg(test)]
+extern crate self as leadsync;
+
 mod auth;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod connectors;
+pub mod crash;
 pub mod exit;
 pub mod http;
 pub mod lead;
@@ -39,4 +43,7 @@ pub mod pipeline;
 pub mod sandbox;
 pub mod secret;
 pub mod store;
+#[cfg(test)]
+#[path = "../tests/support/mod.rs"]
+mod support;
 mod telemetry;

@@ -1,9 +1,15 @@
 //! Personal data and secrets made unrecognisable, for logs, messages and reasons that quote somebody else's words.
 
+mod hidden;
+
 use std::ops::Range;
+
+pub(crate) use hidden::Hidden;
 
 /// So many digits in a row, punctuation aside, may be somebody's phone number.
 const PHONE_DIGITS: usize = 7;
+/// Bytes looked at for one number, punctuation included, so that a text of brackets alone takes no longer than any other.
+const PHONE_BYTES: usize = 64;
 /// A word so long, in characters, with letters and digits mixed, may open a door.
 const TOKEN: usize = 20;
 
@@ -30,20 +36,21 @@ pub fn scrub(text: &str) -> String {
 /// Where the next address stands: characters of a local part, `@` (or `%40`, as in web addresses), a domain with a dot.
 fn email_in(text: &str) -> Option<Range<usize>> {
     let mut search = 0;
+    let mut from = 0;
     loop {
-        let rest = &text[search..];
-        let (at, sign) = match (rest.find('@'), rest.find("%40")) {
-            (Some(plain), Some(coded)) if coded < plain => (coded, 3),
-            (Some(plain), _) => (plain, 1),
-            (None, coded) => (coded?, 3),
-        };
-        let (at, domain) = (search + at, search + at + sign);
+        let at = from + text[from..].find(['@', '%'])?;
+        let sign = if text[at..].starts_with('@') { 1 } else { 3 };
+        if sign == 3 && !text[at..].starts_with("%40") {
+            from = at + 1;
+            continue;
+        }
+        let domain = at + sign;
         let local = text[search..at].char_indices().rev().take_while(|(_, c)| is_local(*c)).last().map(|(i, _)| i);
         let length: usize = text[domain..].chars().take_while(|c| is_domain(*c)).map(char::len_utf8).sum();
         let end = domain + text[domain..domain + length].trim_end_matches(['.', '-']).len();
         match local {
             Some(start) if text[domain..end].contains('.') => return Some(search + start..end),
-            _ => search = domain,
+            _ => (search, from) = (domain, domain),
         }
     }
 }
@@ -68,6 +75,8 @@ fn scrub_words(text: &str, out: &mut String) {
         let is_named = is_named_secret(out);
         let belongs = |c: &char| if is_named { !c.is_whitespace() && !"\"',;&{}".contains(*c) } else { is_token(*c) };
         let length = rest.chars().take_while(belongs).map(char::len_utf8).sum::<usize>();
+        // A dot ends a sentence, unless the word goes on behind it.
+        let length = if is_named { length } else { rest[..length].trim_end_matches('.').len() };
         if length == 0 {
             out.push(c);
             rest = &rest[c.len_utf8()..];
@@ -88,8 +97,9 @@ fn scrub_words(text: &str, out: &mut String) {
     }
 }
 
+/// Tokens of three parts (JWT) have dots in them.
 fn is_token(c: char) -> bool {
-    c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+' | '/' | '~')
+    c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+' | '/' | '~' | '.')
 }
 
 /// Long, and letters mixed with digits in at least one of its parts: not a path, not a sentence in kebab case.
@@ -121,7 +131,8 @@ fn phone(text: &str) -> Option<usize> {
     if !text.starts_with(|c: char| c.is_ascii_digit() || c == '+' || c == '(') {
         return None;
     }
-    let length = text.bytes().take_while(|byte| byte.is_ascii_digit() || b" +()-./:".contains(byte)).count();
+    let length =
+        text.bytes().take(PHONE_BYTES).take_while(|byte| byte.is_ascii_digit() || b" +()-./:".contains(byte)).count();
     let number = text[..length].trim_end_matches(|c: char| !c.is_ascii_digit());
     (number.bytes().filter(u8::is_ascii_digit).count() >= PHONE_DIGITS).then_some(number.len())
 }
@@ -149,6 +160,8 @@ mod tests {
             ("Authorization: Bearer abc.def", "Authorization: Bearer …"),
             ("{\"client_secret\": \"hunter2\"}", "{\"client_secret\": \"…\"}"),
             ("eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9", "eyJh…"),
+            ("no sandbox.seven_targets.x1 here.", "no sand… here."),
+            ("see ... api.example.com.", "see ... api.example.com."),
             ("assistantEmail not found", "assistantEmail not found"),
             ("https://api.example.com/v1/leads/search", "https://api.example.com/v1/leads/search"),
             ("a @ b, @home, x@y", "a @ b, @home, x@y"),

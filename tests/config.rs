@@ -88,11 +88,11 @@ fn a_file_that_was_named_must_be_there_and_readable() {
     };
     fs::create_dir(dir.path().join("folder")).unwrap();
     fs::write(dir.path().join("latin1.toml"), b"[run]\n# gr\xfc\xdfe\n").unwrap();
-    fs::write(dir.path().join("large.toml"), vec![b'\n'; (1 << 20) + 1]).unwrap();
+    fs::write(dir.path().join("large.toml"), vec![b'\n'; (256 << 10) + 1]).unwrap();
     insta::assert_snapshot!(load("missing.toml"), @"configuration file missing.toml does not exist (given by --config)");
     insta::assert_snapshot!(load("folder"), @"configuration file folder is a directory; expected a TOML file");
     insta::assert_snapshot!(load("latin1.toml"), @"configuration file latin1.toml is not UTF-8 text (line 2); save it as UTF-8");
-    insta::assert_snapshot!(load("large.toml"), @"configuration file large.toml is larger than 1 MiB; expected a TOML file of a few kilobytes");
+    insta::assert_snapshot!(load("large.toml"), @"configuration file large.toml is larger than 256 KiB; expected a TOML file of a few kilobytes");
     fs::create_dir(dir.path().join("leadsync.toml")).unwrap();
     let unnamed = config::load(&in_dir(dir.path(), &[])).unwrap_err().to_string();
     insta::assert_snapshot!(unnamed, @"configuration file leadsync.toml is a directory; expected a TOML file");
@@ -646,6 +646,51 @@ fn every_default_and_example_is_one_that_the_key_takes() {
         let outer = if name == "context" { "[destinations.x]\nkind = \"seven_targets\"\n" } else { "" };
         let text = format!("{outer}[{table}]\n{kind}{name} = {default}\n");
         parse(&text).unwrap_or_else(|error| panic!("{}: {error}", key.path));
+    }
+}
+
+/// An eighth of the largest file that is read, full of what takes longest: what takes the square of its length is seen.
+#[test]
+fn a_configuration_of_great_size_is_told_what_is_wrong_and_how_much_of_it() {
+    let filled = |part: &dyn Fn(usize) -> String| {
+        let mut text = String::new();
+        for n in 0.. {
+            let next = part(n);
+            if text.len() + next.len() > 32 << 10 {
+                return text;
+            }
+            text.push_str(&next);
+        }
+        text
+    };
+    for (text, expected) in [
+        (filled(&|n| format!("k{n}=1\n")), "problems"),
+        (filled(&|n| format!("[t{n}]\n")), "problems"),
+        (filled(&|n| format!("[destinations.d{n}]\n")), "destinations are named; expected at most 100"),
+        (filled(&|_| "[[run]]\n".to_owned()), "expected a table"),
+        (filled(&|_| "[".to_owned()), "not valid TOML"),
+        (format!("a = {}", filled(&|_| "[".to_owned())), "not valid TOML"),
+        (format!("a = {}", filled(&|_| "{a=".to_owned())), "not valid TOML"),
+        (format!("{}a = 1", filled(&|_| "a.".to_owned())), "not valid TOML"),
+        (format!("a = \"{}", filled(&|_| "x".to_owned())), "not valid TOML"),
+        (format!("a = \"\"\"{}", filled(&|_| "x\n".to_owned())), "not valid TOML"),
+        (filled(&|_| "\n".to_owned()) + "=", "not valid TOML"),
+        (filled(&|_| "=\n".to_owned()), "not valid TOML"),
+        (format!("[run]\nlease = \"{}\"", filled(&|_| "9".to_owned())), "run.lease"),
+        (format!("[run]\nlease = \"{}\"", filled(&|_| "${X:-".to_owned())), "run.lease"),
+        (
+            format!(
+                "{DESTINATION}[destinations.7targets.fields]\nx = \"{{{{ {}1 }}}}\"",
+                filled(&|_| "not ".to_owned())
+            ),
+            "at most 2000 bytes",
+        ),
+        (format!("[csv.columns]\nemail = [{}]", filled(&|_| "1,".to_owned())), "csv.columns.email"),
+    ] {
+        let beginning: String = text.chars().take(20).collect();
+        let said = error(&text);
+        assert!(said.contains(expected), "{beginning}: {}", said.chars().take(300).collect::<String>());
+        assert!(said.len() < 20_000, "{beginning}: {} bytes", said.len());
     }
 }
 

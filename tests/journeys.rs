@@ -9,23 +9,45 @@ mod bench;
 
 #[path = "journeys/accounts.rs"]
 mod accounts;
+#[cfg(debug_assertions)]
+#[path = "journeys/clocks.rs"]
+mod clocks;
 #[path = "journeys/commands.rs"]
 mod commands;
+#[cfg(debug_assertions)]
+#[path = "journeys/crashes.rs"]
+mod crashes;
+#[path = "journeys/exclusive.rs"]
+mod exclusive;
 #[path = "journeys/faults.rs"]
 mod faults;
+#[path = "journeys/hostile.rs"]
+mod hostile;
 #[path = "journeys/imports.rs"]
 mod imports;
 #[path = "journeys/kills.rs"]
 mod kills;
+// What these do to a process, and ask of the system about it, is Linux's.
+#[cfg(target_os = "linux")]
+#[path = "journeys/leaving.rs"]
+mod leaving;
 #[path = "journeys/limits.rs"]
 mod limits;
 #[path = "journeys/lookups.rs"]
 mod lookups;
 #[path = "journeys/outages.rs"]
 mod outages;
+#[path = "journeys/pooler.rs"]
+mod pooler;
 #[path = "journeys/queue.rs"]
 mod queue;
 #[path = "journeys/signals.rs"]
 mod signals;
+#[cfg(target_os = "linux")]
+#[path = "journeys/storage.rs"]
+mod storage;
+#[cfg(debug_assertions)]
+#[path = "journeys/suspended.rs"]
+mod suspended;
 #[path = "journeys/workers.rs"]
 mod workers;

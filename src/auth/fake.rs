@@ -18,17 +18,40 @@ pub(crate) struct FakeVault(Mutex<Rows>);
 #[derive(Debug, Default)]
 struct Rows {
     tokens: HashMap<String, StoredToken>,
-    /// Account: holder, until.
-    turns: HashMap<String, (i64, Timestamp)>,
+    turns: HashMap<String, Turn>,
+    /// Times that it was found to be down.
+    failures: usize,
+    /// Whoever stores a token is never heard of again.
+    dies_before_storing: bool,
+    deaths: usize,
     keys: HashMap<String, Vec<u8>>,
     calls: Vec<CallRecord>,
     down: bool,
+}
+
+/// How a refresh stands.
+#[derive(Debug, Default)]
+struct Turn {
+    holder: Option<i64>,
+    until: Option<Timestamp>,
+    lost: u32,
+    needs_login: Option<String>,
 }
 
 impl FakeVault {
     /// Whether every method fails as if the database were away.
     pub(crate) fn set_down(&self, down: bool) {
         self.0.lock().unwrap().down = down;
+    }
+
+    /// How many died like that.
+    pub(crate) fn deaths(&self) -> usize {
+        self.0.lock().unwrap().deaths
+    }
+
+    /// How often something failed because it was down.
+    pub(crate) fn failures(&self) -> usize {
+        self.0.lock().unwrap().failures
     }
 
     pub(crate) fn calls(&self) -> Vec<CallRecord> {
@@ -45,11 +68,30 @@ impl FakeVault {
 
     /// Gives the turn to a worker that isn't there.
     pub(crate) fn put_turn(&self, account: &str, until: Timestamp) {
-        self.0.lock().unwrap().turns.insert(account.into(), (-1, until));
+        self.0
+            .lock()
+            .unwrap()
+            .turns
+            .insert(account.into(), Turn { holder: Some(-1), until: Some(until), ..Turn::default() });
     }
 
     pub(crate) fn turn_is_free(&self, account: &str) -> bool {
-        !self.0.lock().unwrap().turns.contains_key(account)
+        self.0.lock().unwrap().turns.get(account).is_none_or(|turn| turn.holder.is_none())
+    }
+
+    /// Until when nobody else may refresh.
+    pub(crate) fn turn_until(&self, account: &str) -> Option<Timestamp> {
+        self.0.lock().unwrap().turns.get(account)?.until
+    }
+
+    /// Why the account needs a login.
+    pub(crate) fn needs_login(&self, account: &str) -> Option<String> {
+        self.0.lock().unwrap().turns.get(account)?.needs_login.clone()
+    }
+
+    /// Whether a worker that stores a token dies right before, as killed workers do.
+    pub(crate) fn kill_before_storing(&self, dies: bool) {
+        self.0.lock().unwrap().dies_before_storing = dies;
     }
 
     pub(crate) fn put_key(&self, name: &str, sealed: Vec<u8>) {
@@ -57,8 +99,12 @@ impl FakeVault {
     }
 
     fn rows(&self) -> Result<std::sync::MutexGuard<'_, Rows>> {
-        let rows = self.0.lock().unwrap();
-        if rows.down { Err(StoreError::Unavailable { what: "it is down".into() }) } else { Ok(rows) }
+        let mut rows = self.0.lock().unwrap();
+        if rows.down {
+            rows.failures += 1;
+            return Err(StoreError::Unavailable { what: "it is down".into() });
+        }
+        Ok(rows)
     }
 }
 
@@ -84,15 +130,29 @@ impl Vault for FakeVault {
         if rows.tokens.get(account).map_or(0, |token| token.generation) != generation {
             return Ok(RefreshTurn::Superseded);
         }
-        let repeated = match rows.turns.get(account) {
-            Some((_, until)) if *until > now => return Ok(RefreshTurn::Busy { until: *until }),
-            other => other.is_some(),
-        };
-        rows.turns.insert(account.into(), (holder, until));
-        Ok(RefreshTurn::Yours { repeated })
+        let turn = rows.turns.entry(account.into()).or_default();
+        if let Some(why) = &turn.needs_login {
+            return Ok(RefreshTurn::NeedsLogin { why: why.clone() });
+        }
+        if turn.holder != Some(holder) {
+            if let Some(until) = turn.until.filter(|until| *until > now) {
+                return Ok(RefreshTurn::Busy { until });
+            }
+            turn.lost += u32::from(turn.holder.is_some());
+        }
+        (turn.holder, turn.until) = (Some(holder), Some(until));
+        Ok(RefreshTurn::Yours { lost: turn.lost })
     }
 
     async fn replace_token(&self, account: &str, generation: i64, token: &StoredToken) -> Result<bool> {
+        let dies = {
+            let mut rows = self.rows()?;
+            rows.deaths += usize::from(rows.dies_before_storing);
+            rows.dies_before_storing
+        };
+        if dies {
+            std::future::pending::<()>().await;
+        }
         let mut rows = self.rows()?;
         assert_eq!(token.generation, generation + 1);
         if rows.tokens.get(account).map_or(0, |token| token.generation) != generation {
@@ -103,10 +163,10 @@ impl Vault for FakeVault {
         Ok(true)
     }
 
-    async fn abandon_refresh(&self, account: &str, holder: i64) -> Result<()> {
+    async fn abandon_refresh(&self, account: &str, holder: i64, not_before: Timestamp) -> Result<()> {
         let mut rows = self.rows()?;
-        if rows.turns.get(account).is_some_and(|(held_by, _)| *held_by == holder) {
-            rows.turns.remove(account);
+        if let Some(turn) = rows.turns.get_mut(account).filter(|turn| turn.holder == Some(holder)) {
+            (turn.holder, turn.until) = (None, Some(not_before));
         }
         Ok(())
     }
@@ -124,8 +184,16 @@ impl Vault for FakeVault {
         Ok(())
     }
 
-    async fn mark_needs_login(&self, _: &str, _: i64, _: &str) -> Result<()> {
-        unimplemented!()
+    async fn mark_needs_login(&self, account: &str, generation: i64, holder: i64, why: &str) -> Result<bool> {
+        let mut rows = self.rows()?;
+        let current = rows.tokens.get(account).map_or(0, |token| token.generation);
+        match rows.turns.get_mut(account) {
+            Some(turn) if turn.holder == Some(holder) && current == generation => {
+                *turn = Turn { needs_login: Some(why.into()), ..Turn::default() };
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
     }
 
     async fn quota_used(&self, _: &str, _: i64) -> Result<i64> {

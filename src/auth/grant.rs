@@ -1,5 +1,6 @@
 //! What to ask for a token, and what the answer means. Pure: nothing here sends.
 
+pub mod rotating;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +20,8 @@ use super::AuthError;
 use crate::clock::Timestamp;
 use crate::http::message::{Reply, Request};
 use crate::secret::Secret;
+
+use rotating::RotatingGrant;
 
 /// How long a token is kept whose lifetime nobody told: 15 minutes, the interval at which Live Data has its clients
 /// renew. Source: <https://docs.gotlivedata.com>, Auth.
@@ -40,6 +43,8 @@ pub enum Grant {
         session_url: Url,
         login: SessionLogin,
     },
+    /// A refresh token that is exchanged for the next one with every use, so that each can be used only once.
+    Rotating(RotatingGrant),
 }
 
 /// Who logs in at Live Data.
@@ -56,6 +61,8 @@ pub enum SessionLogin {
 pub struct IssuedToken {
     /// The access token.
     pub access: Secret,
+    /// The refresh token that takes the place of the one it was asked for with, if there is one.
+    pub refresh: Option<Secret>,
     /// On our clock, measured from before the request.
     pub expires_at: Timestamp,
     /// It seemed to have expired on arrival: one of the clocks is wrong.
@@ -74,6 +81,7 @@ impl Grant {
         match self {
             Self::ClientCredentialsBasic { token_url, .. } => token_url,
             Self::LiveDataSession { session_url, .. } => session_url,
+            Self::Rotating(grant) => &grant.token_url,
         }
     }
 
@@ -89,11 +97,22 @@ impl Grant {
             Self::LiveDataSession { session_url, login: SessionLogin::Password { username, .. } } => {
                 vec!["live_data_password", session_url.as_str(), username]
             }
+            Self::Rotating(grant) => grant.identity(),
         }
     }
 
-    /// The request for a new token. It may be repeated: these grants only ever issue one more token.
-    pub fn request(&self) -> Request {
+    /// The grant whose requests must not be repeated freely, since each spends a refresh token. The others only ever
+    /// issue one more token.
+    pub(super) fn rotating(&self) -> Option<&RotatingGrant> {
+        match self {
+            Self::Rotating(grant) => Some(grant),
+            Self::ClientCredentialsBasic { .. } | Self::LiveDataSession { .. } => None,
+        }
+    }
+
+    /// The request for a new token. `refresh` is the stored refresh token; without one, a grant that needs one begins with
+    /// that of the configuration.
+    pub fn request(&self, refresh: Option<&Secret>) -> Request {
         let request = Request::new(Method::POST, self.token_url().clone())
             .header(ACCEPT, HeaderValue::from_static("application/json"));
         match self {
@@ -116,6 +135,7 @@ impl Grant {
             Self::LiveDataSession { login: SessionLogin::Password { username, password }, .. } => {
                 with_form(request, &[("username", username), ("password", password.expose())])
             }
+            Self::Rotating(grant) => grant.asks(request, refresh),
         }
     }
 
@@ -123,8 +143,8 @@ impl Grant {
     /// longer here than there.
     ///
     /// # Errors
-    /// [`AuthError::Refused`] for a 4xx or a redirect, [`AuthError::Unavailable`] for 408, 429 and 5xx,
-    /// [`AuthError::Unreadable`] for a success without a token. None of them holds anything of the body but the OAuth error
+    /// [`AuthError::Refused`] for a 4xx or a redirect, [`AuthError::NeedsLogin`] where it is a refresh token that was
+    /// refused, [`AuthError::Unavailable`] for 408, 429 and 5xx, [`AuthError::Unreadable`] for a success without a token. None of them holds anything of the body but the OAuth error
     /// code.
     pub fn read(&self, reply: &Reply, asked_at: Timestamp) -> Result<IssuedToken, AuthError> {
         let at = self.place();
@@ -144,6 +164,11 @@ impl Grant {
         {
             return Err(AuthError::Unavailable { why: format!("the token service at `{at}` is unavailable ({told})") });
         }
+        if self.rotating().is_some() && rotating::is_spent(reply) {
+            return Err(AuthError::NeedsLogin {
+                why: format!("its refresh token was refused ({told}): it was used before, has expired or was revoked"),
+            });
+        }
         Err(AuthError::Refused {
             what: format!("the token request to `{at}` was refused ({told})"),
             remedy: self.remedy(status, code.as_deref()),
@@ -160,7 +185,9 @@ impl Grant {
 
     fn remedy(&self, status: StatusCode, code: Option<&str>) -> String {
         let (keys, address) = match self {
-            Self::ClientCredentialsBasic { .. } => ("`client_id` and `client_secret`", "`token_url`"),
+            Self::ClientCredentialsBasic { .. } | Self::Rotating(_) => {
+                ("`client_id` and `client_secret`", "`token_url`")
+            }
             Self::LiveDataSession { login: SessionLogin::ServiceAccount { .. }, .. } => {
                 ("`client_id` and `client_secret`", "`identity_url`")
             }
@@ -203,6 +230,7 @@ fn issued(reply: &Reply, asked_at: Timestamp) -> Option<IssuedToken> {
     if access.is_empty() || !access.bytes().all(|b| b.is_ascii_graphic()) {
         return None;
     }
+    let refresh = field(["refreshToken", "refresh_token"]).and_then(Value::as_str).filter(|token| !token.is_empty());
     let told = match (field(["expiresAt", "expires_at"]).and_then(moment), field(["expiresIn", "expires_in"])) {
         // The server's own clock, where it says what it reads, tells the lifetime whatever ours reads.
         (Some(at), _) => Some(at.ms().saturating_sub(reply.date().unwrap_or(asked_at).ms())),
@@ -215,7 +243,8 @@ fn issued(reply: &Reply, asked_at: Timestamp) -> Option<IssuedToken> {
         Some(_) if doubtful => LIFETIME_DOUBTFUL,
         Some(ms) => Duration::from_millis(u64::try_from(ms).unwrap_or(0)).min(LIFETIME_MAX),
     };
-    Some(IssuedToken { access: Secret::new(access), expires_at: asked_at.plus(lifetime), doubtful })
+    let (access, refresh) = (Secret::new(access), refresh.map(Secret::new));
+    Some(IssuedToken { access, refresh, expires_at: asked_at.plus(lifetime), doubtful })
 }
 
 /// A number of seconds, also as text.

@@ -8,6 +8,8 @@
 pub(crate) mod fake;
 mod fingerprint;
 pub mod grant;
+#[cfg(test)]
+pub(crate) mod idp;
 pub mod seal;
 pub mod tokens;
 
@@ -40,6 +42,7 @@ pub enum Auth {
 pub struct Account {
     name: String,
     key: String,
+    token_key: String,
     auth: Auth,
 }
 
@@ -47,8 +50,12 @@ impl Account {
     /// The account that the configuration calls `name` (a destination's name, or `enrich`), at the API `api_url`.
     pub fn new(name: impl Into<String>, api_url: &Url, auth: Auth) -> Self {
         let name = name.into();
-        let key = account_key(&name, api_url, &auth);
-        Self { name, key, auth }
+        let key = account_key(&name, api_url, &auth, None);
+        let token_key = match &auth {
+            Auth::Grant(grant) => account_key(&name, api_url, &auth, grant.rotating().map(|grant| &grant.seed)),
+            Auth::Bearer(_) | Auth::None => key.clone(),
+        };
+        Self { name, key, token_key, auth }
     }
 
     /// As in the configuration.
@@ -56,9 +63,16 @@ impl Account {
         &self.name
     }
 
-    /// What tokens, quotas and pauses are stored under: the name and a hash of who logs in where.
+    /// What quotas and pauses are stored under: the name and a hash of who logs in where.
     pub fn key(&self) -> &str {
         &self.key
+    }
+
+    /// What its tokens are stored under: the same, unless it was given a refresh token to begin with. Then that is part of
+    /// the hash: with a new one, after a new login, the chain of tokens begins anew; as long as it stays the same, the
+    /// stored chain goes on.
+    pub fn token_key(&self) -> &str {
+        &self.token_key
     }
 
     /// How it proves who it is.
@@ -69,8 +83,8 @@ impl Account {
 
 /// `name-` and 16 hex digits over token URL, client, scope and user (without a grant: the API's address). So a token of
 /// a sandbox never meets production, and an account whose credentials were exchanged for another's begins anew. Secrets
-/// are not in it: a new secret for the same client goes on with the same token and quota.
-fn account_key(name: &str, api_url: &Url, auth: &Auth) -> String {
+/// are not in it: a new secret for the same client goes on with the same token and quota. `seed` is for tokens alone.
+fn account_key(name: &str, api_url: &Url, auth: &Auth, seed: Option<&Secret>) -> String {
     let mut hash = Sha256::new();
     let mut part = |text: &str| {
         // With its length, so that no two lists of parts read the same.
@@ -85,6 +99,9 @@ fn account_key(name: &str, api_url: &Url, auth: &Auth) -> String {
             [(), ()]
         }
     };
+    if let Some(seed) = seed {
+        part(seed.expose().trim());
+    }
     format!("{name}-{}", hex(&hash.finalize()[..8]))
 }
 
@@ -113,6 +130,12 @@ pub enum AuthError {
         /// What to do about it.
         remedy: String,
     },
+    /// The grant is dead: a person has to log in again. Repeating would only look like theft.
+    #[error("it needs a new login: {why}")]
+    NeedsLogin {
+        /// What happened.
+        why: String,
+    },
     /// The token service can't be reached, is overloaded or broken.
     #[error("{why}")]
     Unavailable { why: String },
@@ -131,7 +154,7 @@ impl AuthError {
     /// How a command that can't go on without a token ends.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Refused { .. } | Self::Seal(_) => Exit::Usage,
+            Self::Refused { .. } | Self::NeedsLogin { .. } | Self::Seal(_) => Exit::Usage,
             Self::Unavailable { .. } | Self::Unreadable { .. } => Exit::Unavailable,
             Self::Store(error) if error.is_unavailable() => Exit::Unavailable,
             Self::Store(_) => Exit::Bug,
@@ -142,6 +165,7 @@ impl AuthError {
     pub fn remedy(&self) -> Option<&str> {
         match self {
             Self::Refused { remedy, .. } => Some(remedy),
+            Self::NeedsLogin { .. } => Some("log in again, and put the new refresh token into `refresh_token`"),
             Self::Unreadable { .. } => {
                 Some("check the address of the token service; a proxy may have answered instead")
             }

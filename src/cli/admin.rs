@@ -91,8 +91,11 @@ fn tokens_text(tokens: &[(String, StoredToken)], now: Timestamp) -> (String, Exi
                 paint(GOOD, format!("good until {} ({})", token.expires_at, words::relative(token.expires_at, now)))
             }
         };
-        let refreshed = words::relative(token.refreshed_at, now);
-        let _ = writeln!(text, "{account:width$}  {good}  {}", paint(DIM, format!("refreshed {refreshed}")));
+        let refreshed = match token.generation {
+            0 => "never had a token".to_owned(),
+            _ => format!("refreshed {}", words::relative(token.refreshed_at, now)),
+        };
+        let _ = writeln!(text, "{account:width$}  {good}  {}", paint(DIM, refreshed));
     }
     text.truncate(text.trim_end().len());
     (text, exit)

@@ -161,10 +161,13 @@ pub struct ImportArgs {
 Waits in-process for what comes due within `run.wait` (60 s), then ends. SIGTERM and Ctrl-C: take no new lead, finish what \
 is in flight (at most `run.grace`, 25 s), end with 4.
 
+Runs may overlap: no lead is ever in two hands. With --exclusive they do not: while one is at work, `run` and `import` end with 4 and say which run that is, and it begins only when no other is at work. `import --queue-only` sends nothing and is free at any time. A run that was killed is in nobody's way for longer than `run.lease`.
+
 Examples:
   leadsync run                          everything that is due
   leadsync run --limit 100              a first hundred, to look at
-  leadsync run -q --max-duration 50m    from an hourly CronJob")]
+  leadsync run -q --max-duration 50m    from an hourly CronJob
+  leadsync run --exclusive              one at a time, whoever starts it")]
 pub struct RunArgs {
     /// Take at most this many leads
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -172,6 +175,9 @@ pub struct RunArgs {
     /// Take no new lead after this long, e.g. 90s, 10m, 2h
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     pub max_duration: Option<Duration>,
+    /// Run alone: end at once with 4 if another run is at work, and let none begin meanwhile
+    #[arg(long)]
+    pub exclusive: bool,
     /// End with 0 although leads were rejected, exhausted or unconfirmed
     #[arg(long)]
     pub accept_rejects: bool,

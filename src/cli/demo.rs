@@ -11,6 +11,7 @@ use super::context::Context;
 use super::failure::{Failure, Outcome};
 use super::import::{Plan, import_files};
 use super::words;
+use super::work::listen;
 use crate::auth::seal::Keyring;
 use crate::config::{self, Environment};
 use crate::exit::Exit;
@@ -40,6 +41,7 @@ pub async fn demo(_args: &DemoArgs, context: &Context) -> Outcome {
 
     // The demo is the demo: neither this shell's variables nor a leadsync.toml nearby have a say.
     let settings = config::parse(&config_file.display().to_string(), &config, Environment::default())?;
+    let stop = listen(&settings)?;
     let files = vec![OpenFile::open(&leads_file, &settings.csv)?];
     let opened = context.open_for_work(settings).await?;
     // Made without the warning that belongs to a database of one's own.
@@ -48,7 +50,7 @@ pub async fn demo(_args: &DemoArgs, context: &Context) -> Outcome {
     let destinations = opened.settings.destinations.keys().cloned().collect();
     let plan = Plan { destinations, deliver: true, everything_due: false, command: "demo" };
     // Some sample rows are bad on purpose.
-    let exit = import_files(context, &opened, &site, files, &plan, true).await?;
+    let exit = import_files(context, &site, files, &plan, true, stop).await?;
     conclude(&sandbox, exit, context);
     sandbox.stop().await;
     Ok(exit)

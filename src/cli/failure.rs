@@ -104,6 +104,9 @@ fn of_store(error: &StoreError) -> (Exit, Option<&'static str>) {
             Exit::Unavailable,
             Some("run the same command again once the database answers; any command may be repeated"),
         ),
+        E::Unwritable { .. } => {
+            (Exit::Unavailable, Some("run the same command again once that is mended; any command may be repeated"))
+        }
         E::SchemaNewer { .. } | E::SchemaOlder { .. } | E::NotOurs | E::BadUrl { .. } => (Exit::Usage, None),
         E::Failed { .. } | E::Unreadable { .. } => (Exit::Bug, None),
     }
@@ -244,6 +247,7 @@ mod tests {
         let away = || StoreError::Unavailable { what: "connection refused".into() };
         assert_eq!(Failure::from(away()).exit(), Exit::Unavailable);
         assert_eq!(Failure::from(anyhow::Error::new(away()).context("could not lease")).exit(), Exit::Unavailable);
+        assert_eq!(Failure::from(StoreError::Unwritable { what: "no room" }).exit(), Exit::Unavailable);
         assert_eq!(Failure::from(StoreError::NotOurs).exit(), Exit::Usage);
         assert_eq!(Failure::from(StoreError::SchemaNewer { found: 9, known: 1 }).exit(), Exit::Usage);
         assert_eq!(Failure::from(anyhow::anyhow!("surprise")).exit(), Exit::Bug);

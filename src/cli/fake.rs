@@ -150,10 +150,10 @@ impl Vault for FakeStore {
     async fn replace_token(&self, _: &str, _: i64, _: &StoredToken) -> Result<bool> {
         unreachable!("{UNUSED}")
     }
-    async fn abandon_refresh(&self, _: &str, _: i64) -> Result<()> {
+    async fn abandon_refresh(&self, _: &str, _: i64, _: Timestamp) -> Result<()> {
         unreachable!("{UNUSED}")
     }
-    async fn mark_needs_login(&self, _: &str, _: i64, _: &str) -> Result<()> {
+    async fn mark_needs_login(&self, _: &str, _: i64, _: i64, _: &str) -> Result<bool> {
         unreachable!("{UNUSED}")
     }
     async fn sealed_key(&self, _: &str) -> Result<Option<Vec<u8>>> {
@@ -191,6 +191,12 @@ impl Vault for FakeStore {
 #[async_trait]
 impl Ledger for FakeStore {
     async fn begin_run(&self, _: &str, _: Timestamp) -> Result<RunId> {
+        unreachable!("{UNUSED}")
+    }
+    async fn begin_turn(&self, _: &str, _: Turn, _: Timestamp, _: Timestamp) -> Result<TurnAnswer> {
+        unreachable!("{UNUSED}")
+    }
+    async fn renew_turn(&self, _: RunId, _: Timestamp, _: Timestamp) -> Result<Option<RunRecord>> {
         unreachable!("{UNUSED}")
     }
     async fn finish_run(&self, _: RunId, _: i32, _: Timestamp) -> Result<()> {

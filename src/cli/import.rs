@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::args::ImportArgs;
-use super::context::{Context, Opened};
+use super::context::Context;
 use super::failure::{Failure, Outcome};
 use super::ready;
 use super::run::{no_destination, progress_of};
 use super::words;
-use super::work::work;
+use super::work::{Errand, before, listen, work};
 use crate::config::Settings;
 use crate::lead::LeadState;
 use crate::pipeline::away::{LAST_ANSWER, Patience, patiently};
@@ -20,7 +20,7 @@ use crate::pipeline::import::{Loaded, OpenFile, RejectSources, load, write_rejec
 use crate::pipeline::progress::{Progress, Summary};
 use crate::pipeline::run::{RunOptions, Signals, run as run_pipeline};
 use crate::pipeline::site::Site;
-use crate::store::{RunId, Store};
+use crate::store::{RunId, Store, Turn};
 
 /// Loads files and delivers their rows.
 pub async fn import(args: &ImportArgs, context: &Context) -> Outcome {
@@ -28,11 +28,15 @@ pub async fn import(args: &ImportArgs, context: &Context) -> Outcome {
     let settings = context.settings()?;
     let destinations = destinations(&settings, &args.destinations)?;
     ready::to_import(&settings, &destinations, !args.queue_only)?;
-    let files = open_files(&args.files, &settings)?;
-    let opened = context.open_for_work(settings).await?;
-    let site = Site::open(Arc::clone(&opened.settings), Arc::clone(&opened.store)).await?;
+    let stop = listen(&settings)?;
+    let (files, site) = before(&stop, async {
+        let files = open_files(args.files.clone(), &settings).await?;
+        let opened = context.open_for_work(settings).await?;
+        Ok((files, Site::open(opened.settings, opened.store).await?))
+    })
+    .await?;
     let plan = Plan { destinations, deliver: !args.queue_only, everything_due: args.all, command: "import" };
-    import_files(context, &opened, &site, files, &plan, args.accept_rejects).await
+    import_files(context, &site, files, &plan, args.accept_rejects, stop).await
 }
 
 /// What to do with the rows.
@@ -48,19 +52,16 @@ pub struct Plan {
 /// Loads and delivers under the display, and ends with the summary.
 pub async fn import_files(
     context: &Context,
-    opened: &Opened,
     site: &Site,
     files: Vec<OpenFile>,
     plan: &Plan,
     accept_rejects: bool,
+    stop: CancellationToken,
 ) -> Outcome {
-    let progress = progress_of(opened);
+    let progress = progress_of(&site.settings);
     let shown = Arc::clone(&progress);
-    work(plan.command, context, opened, accept_rejects, shown, async |stop| {
-        let run = site.store.begin_run(plan.command, site.clock.now()).await?;
-        job(site, run, files, plan, progress, stop).await
-    })
-    .await
+    let errand = Errand { command: plan.command, turn: plan.deliver.then_some(Turn::Shared), accept_rejects };
+    work(errand, context, site, shown, stop, async |run, stop| job(site, run, files, plan, progress, stop).await).await
 }
 
 async fn job(
@@ -168,12 +169,16 @@ fn destinations(settings: &Settings, named: &[String]) -> Result<Vec<String>, Fa
     Ok(destinations)
 }
 
-fn open_files(paths: &[PathBuf], settings: &Settings) -> Result<Vec<OpenFile>, Failure> {
-    let mut files = Vec::with_capacity(paths.len());
-    for path in paths {
-        let file = OpenFile::open(path, &settings.csv)?;
+/// Opens the files and reads their headers. Elsewhere than here: a pipe may keep us waiting.
+async fn open_files(paths: Vec<PathBuf>, settings: &Settings) -> Result<Vec<OpenFile>, Failure> {
+    let csv = settings.csv.clone();
+    let opening = tokio::task::spawn_blocking(move || {
+        let files = paths.iter().map(|path| OpenFile::open(path, &csv));
+        files.collect::<Result<Vec<_>, _>>()
+    });
+    let files = opening.await.map_err(|error| anyhow::Error::new(error).context("could not open the files"))??;
+    for file in &files {
         file.remarks().iter().for_each(|remark| tracing::info!("{remark}"));
-        files.push(file);
     }
     Ok(files)
 }

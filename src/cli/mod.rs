@@ -35,12 +35,17 @@ use self::args::{AuthCommand, Cli, Command, Global, LogFormat};
 use self::console::Console;
 use self::context::Context;
 use self::failure::{Failure, Outcome};
+use crate::crash;
 use crate::exit::Exit;
 use crate::telemetry::{self, Logging, Through};
 
 /// Parses the command line, does what it says, and ends with the documented exit code.
 pub fn main() -> ExitCode {
     failure::install_panic_hook();
+    if let Err(unknown) = crash::arm() {
+        console::say(&unknown);
+        return ExitCode::from(Exit::Usage.code());
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),
@@ -99,6 +104,9 @@ fn execute(cli: Cli) -> Outcome {
         .enable_all()
         .build()
         .map_err(|error| Failure::from(anyhow::Error::new(error).context("could not start the worker threads")))?;
+    let _inside = runtime.enter();
+    signals::survive_file_size_limit()
+        .map_err(|error| Failure::from(anyhow::Error::new(error).context("could not listen for signals")))?;
     let context = Context { console: Console::new(&cli.global), global: cli.global };
     let ended = runtime.block_on(dispatch(&cli.command, &context));
     // Not dropped: that would wait for blocking tasks, such as a read of a terminal that nobody types on.

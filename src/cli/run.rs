@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use super::args::RunArgs;
-use super::context::{Context, Opened};
+use super::context::Context;
 use super::failure::{Failure, Outcome};
 use super::ready;
-use super::work::work;
+use super::work::{Errand, before, listen, work};
+use crate::config::Settings;
 use crate::pipeline::progress::Progress;
 use crate::pipeline::run::{RunOptions, Signals, run as run_pipeline};
 use crate::pipeline::site::Site;
+use crate::store::Turn;
 
 /// Works everything that is due.
 pub async fn run(args: &RunArgs, context: &Context) -> Outcome {
@@ -18,16 +20,20 @@ pub async fn run(args: &RunArgs, context: &Context) -> Outcome {
         return Err(no_destination());
     }
     ready::to_run(&settings)?;
-    let opened = context.open_for_work(settings).await?;
-    let site = Site::open(Arc::clone(&opened.settings), Arc::clone(&opened.store)).await?;
+    let stop = listen(&settings)?;
+    let site = before(&stop, async {
+        let opened = context.open_for_work(settings).await?;
+        Ok(Site::open(opened.settings, opened.store).await?)
+    })
+    .await?;
     let options =
         RunOptions { command: "run", limit: args.limit, max_duration: args.max_duration, only_imported: false };
-    let progress = progress_of(&opened);
+    let progress = progress_of(&site.settings);
     let shown = Arc::clone(&progress);
-    work("run", context, &opened, args.accept_rejects, shown, async |stop| {
-        let id = site.store.begin_run("run", site.clock.now()).await?;
-        let signals = Signals { stop };
-        run_pipeline(&site, id, &options, progress, &signals).await.map_err(Failure::from)
+    let turn = Some(if args.exclusive { Turn::Exclusive } else { Turn::Shared });
+    let errand = Errand { command: "run", turn, accept_rejects: args.accept_rejects };
+    work(errand, context, &site, shown, stop, async |run, stop| {
+        run_pipeline(&site, run, &options, progress, &Signals { stop }).await
     })
     .await
 }
@@ -39,7 +45,7 @@ pub fn no_destination() -> Failure {
 }
 
 /// The display's numbers, one line for each destination.
-pub fn progress_of(opened: &Opened) -> Arc<Progress> {
-    let rates = opened.settings.destinations.iter().map(|(name, it)| (name.clone(), it.rate()));
+pub fn progress_of(settings: &Settings) -> Arc<Progress> {
+    let rates = settings.destinations.iter().map(|(name, it)| (name.clone(), it.rate()));
     Arc::new(Progress::new(rates))
 }

@@ -17,7 +17,7 @@ use crate::config::{DestinationKind, Settings};
 use crate::exit::Exit;
 use crate::lead::LeadState;
 use crate::pipeline::site::account_keys;
-use crate::store::{Pause, Result, RunRecord, Store};
+use crate::store::{Pause, Result, RunRecord, RunStanding, Store, Turn};
 
 /// The look-up's account, as calls and pauses name it.
 const ENRICH: &str = "enrich";
@@ -182,6 +182,8 @@ fn to_json(view: &View) -> Value {
             "started_at": run.started_at.to_string(),
             "finished_at": time(run.finished_at),
             "exit_code": run.exit_code,
+            "at_work": run.standing(view.now) == RunStanding::AtWork,
+            "exclusive": run.turn == Some(Turn::Exclusive),
             "taken": c.taken,
             "delivered": c.delivered,
             "rejected": c.rejected,
@@ -330,7 +332,11 @@ fn runs(text: &mut String, view: &View) {
         let c = &run.counts;
         let ended = match (run.finished_at, run.exit_code) {
             (Some(at), Some(code)) => format!("took {}, exit code {code}", words::duration(run.started_at.until(at))),
-            _ => "at work, or killed".to_owned(),
+            _ => match (run.standing(view.now), run.turn) {
+                (RunStanding::AtWork, Some(Turn::Exclusive)) => "at work, exclusive".to_owned(),
+                (RunStanding::AtWork, _) => "at work".to_owned(),
+                _ => paint(WARN, "did not end: killed, or cut off from the database"),
+            },
         };
         let states = [
             (LeadState::Delivered, c.delivered),

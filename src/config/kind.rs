@@ -286,10 +286,15 @@ fn either(words: &[&str]) -> String {
     }
 }
 
+/// Longest template, in bytes. One that nests deeper than this length allows would overflow the stack while it is read.
+const MOST_TEMPLATE_BYTES: usize = 2000;
 /// What a template may start from.
 const TEMPLATE_ROOTS: [&str; 2] = ["lead", "person"];
 
 fn template(text: &str) -> Result<(), Mismatch> {
+    if text.len() > MOST_TEMPLATE_BYTES {
+        return Err(Mismatch::new(format!("a template of at most {MOST_TEMPLATE_BYTES} bytes")));
+    }
     let environment = minijinja::Environment::new();
     let template = environment.template_from_str(text).map_err(|error| {
         // The detail names tokens of the template's own grammar; a template is no place for secrets.

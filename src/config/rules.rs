@@ -11,10 +11,19 @@ use super::schema;
 use super::settings::*;
 use super::values::format_duration;
 
+/// Far more than anybody has; they are compared with each other.
+const MOST_DESTINATIONS: usize = 100;
+
 /// What each table must say for itself: its `kind`, and names that mean something.
 pub(super) fn tables(values: &Values, merged: &Merged, problems: &mut Vec<Problem>) {
     if values.has_enrich {
         problems.extend(missing_kind("enrich", schema::ENRICH_KINDS, "", merged));
+    }
+    if values.destinations.len() > MOST_DESTINATIONS {
+        let found = values.destinations.len();
+        problems
+            .push(Problem::general(format!("{found} destinations are named; expected at most {MOST_DESTINATIONS}")));
+        return;
     }
     for name in &values.destinations {
         let others = values.destinations.iter().filter(|other| *other != name).map(String::as_str);

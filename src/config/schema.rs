@@ -144,7 +144,7 @@ pub const KEYS: &[Key] = &[
         "enrich.when_unavailable",
         Kind::Choice(&["wait", "send"]),
         "\"wait\"",
-        "look-up down or out of credits: leads `wait`, or are sent (`send`) as they are",
+        "look-up down, out of credits or failing for a lead alone: leads `wait`, or are sent (`send`) as they are",
     ),
     key(
         "enrich.job_changed",
@@ -358,10 +358,15 @@ pub const KEYS: &[Key] = &[
             "destinations.NAME.fields.FIELD",
             Kind::Template,
             "\"{{ person.title }} at {{ person.company }}\"",
-            "a body field such as `additionalInformationLine`, as a template over `lead.*` and `person.*`",
+            "a body field such as `additionalInformationLine`, as a template over `lead.*` and `person.*`, of at most 2000 bytes",
         ),
     ),
-    key("retry.max_attempts", Kind::Integer(1, 1000), "8", "creates that may fail per lead before it is `exhausted`"),
+    key(
+        "retry.max_attempts",
+        Kind::Integer(1, 1000),
+        "8",
+        "creates that may fail per lead, and look-ups that fail for it alone, before it is `exhausted`",
+    ),
     key("retry.initial_interval", Kind::Duration(10, HOUR), "\"500ms\"", "first pause between tries"),
     key("retry.max_interval", Kind::Duration(10, 7 * DAY), "\"15min\"", "longest pause between tries"),
     unset(

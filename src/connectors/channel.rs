@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Limits;
 use crate::auth::{Account, AuthError, Bearer, Tokens};
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, Moment, Timestamp};
 use crate::http::limit::{Departed, Limiter, Permit};
 use crate::http::message::{Reply, Request, SendError};
 use crate::http::retry::{Backoff, Breaker, Budget};
@@ -155,15 +155,21 @@ impl Channel {
         self.tokens.expired(&self.account, bearer.generation).await
     }
 
+    /// To be awaited before the process ends: see [`Tokens::finish`] and [`Limiter::leave`].
+    pub async fn finish(&self) {
+        tokio::join!(self.tokens.finish(), self.limiter.leave());
+    }
+
     /// Writes the request: departs through the limiter, sends, and says what came back and how long it took. Never
     /// repeats. `permit` is used up; the departure may wait for its window: see [`Channel::send_if`].
     pub async fn send(&self, permit: Permit, bearer: Option<&Bearer>, request: &Request) -> Exchange {
         let departed = permit.depart().await;
-        self.write(departed, bearer, request).await
+        self.write(departed, Moment::now(), bearer, request).await
     }
 
     /// The same, if `still` says so once the request may depart: the wait for its window may have been long, and what
-    /// allowed the request (a lease) may be gone. `None`: it was not written. `still` is told when it would be.
+    /// allowed the request (a lease) may be gone. `None`: it was not written. `still` is told when it would be; the time-out
+    /// is counted from there, and a request that could not be written before it was over does not leave.
     pub async fn send_if(
         &self,
         permit: Permit,
@@ -172,20 +178,22 @@ impl Channel {
         still: impl FnOnce(Timestamp) -> bool + Send,
     ) -> Option<Exchange> {
         let departed = permit.depart().await;
+        let left_at = Moment::now();
         match still(self.clock.now()) {
-            true => Some(self.write(departed, bearer, request).await),
+            true => Some(self.write(departed, left_at, bearer, request).await),
             false => None,
         }
     }
 
-    async fn write(&self, departed: Departed, bearer: Option<&Bearer>, request: &Request) -> Exchange {
+    async fn write(&self, departed: Departed, left_at: Moment, bearer: Option<&Bearer>, request: &Request) -> Exchange {
         let started_at = self.clock.now();
         let call = CallId::new(started_at);
         let began = Instant::now();
         let result = match authorised(request, bearer) {
-            Ok(request) => self.http.send(&request, self.timeout).await.map(|reply| reply.dated(self.clock.now())),
+            Ok(request) => self.http.send_departed(&request, left_at, self.timeout).await,
             Err(error) => Err(error),
         };
+        let result = result.map(|reply| reply.dated(self.clock.now()));
         if result.is_ok() {
             departed.replied();
         }

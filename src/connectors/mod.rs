@@ -6,6 +6,7 @@
 
 pub(crate) mod channel;
 pub mod classify;
+pub(crate) mod discretion;
 mod live_data;
 pub mod registry;
 mod routing;

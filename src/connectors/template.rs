@@ -156,6 +156,7 @@ impl Template {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
         environment.set_fuel(Some(FUEL));
+        bound_filters(&mut environment);
         let syntax = |error: minijinja::Error| TemplateError::Syntax {
             key: key.to_owned(),
             line: error.line().unwrap_or(1),
@@ -222,6 +223,36 @@ impl Template {
             _ => Ok(output.into_text()),
         }
     }
+}
+
+/// Fuel counts steps, not bytes: filters that make much of little in one step are left out, or stop at [`MOST_BYTES`].
+fn bound_filters(environment: &mut Environment<'static>) {
+    for name in ["batch", "format", "indent", "slice"] {
+        environment.remove_filter(name);
+    }
+    environment.add_filter("replace", |text: String, from: String, to: String| {
+        capped(text.split(&from).enumerate().flat_map(|(n, part)| [if n == 0 { "" } else { &to }, part]))
+    });
+    environment.add_filter("join", |items: Value, between: Option<String>| -> Result<String, minijinja::Error> {
+        let between = between.unwrap_or_default();
+        let items = items.try_iter()?.map(|item| item.to_string());
+        Ok(capped(items.enumerate().flat_map(|(n, item)| [if n == 0 { String::new() } else { between.clone() }, item])))
+    });
+}
+
+/// The parts together, as far as they matter.
+fn capped(parts: impl Iterator<Item = impl AsRef<str>>) -> String {
+    let mut text = String::new();
+    for part in parts {
+        let part = part.as_ref();
+        let room = MOST_BYTES + 1 - text.len();
+        let taken = if part.len() <= room { part } else { &part[..part.floor_char_boundary(room)] };
+        text.push_str(taken);
+        if taken.len() < part.len() || text.len() > MOST_BYTES {
+            break;
+        }
+    }
+    text
 }
 
 /// Takes [`MOST_BYTES`], then stops the template.

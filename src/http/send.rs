@@ -1,8 +1,8 @@
 //! Sends one request and says what is known afterwards: a complete reply, certainly nothing sent, or maybe sent.
 //!
 //! Why [`SendError::NotSent`] is never wrong:
-//! - It is only ever said of failures to establish a connection (name, TCP, proxy tunnel, TLS). Until then the request is
-//!   still ours; TLS early data is off.
+//! - It is only ever said of failures to establish a connection (name, TCP, proxy tunnel, TLS), and of requests whose body
+//!   the connection never got (`latch.rs`). Until then the request is still ours; TLS early data is off.
 //! - No layer below repeats a request that may have left. reqwest's own repeating is switched off and redirects are not
 //!   followed; hyper's pool repeats only a request that the connection's task hands back unread (the server closed an
 //!   idle connection), which means that not a byte of it was written. So a failure to connect is never the second try of
@@ -12,6 +12,7 @@
 //! HTTP/1.1 only: there a broken connection leaves one request in doubt. With HTTP/2 it would be every request that
 //! shared the connection, and a GOAWAY would raise the question which of them were worked on.
 
+mod latch;
 mod words;
 
 #[cfg(test)]
@@ -24,10 +25,18 @@ use std::time::Duration;
 use bytes::BytesMut;
 use url::Url;
 
+use self::latch::{Latch, Latched, ShutOnDrop};
 use super::message::{Reply, Request, SendError, is_loopback};
+use crate::clock::Moment;
 
 /// Longest wait for a connection, name look-up and TLS included.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long what was written may stay unacknowledged before the system gives the connection up. Short, because the system
+/// goes on sending for a process that has long stopped waiting, or died: when we ask whether a lost request had an effect,
+/// nothing of it may be on its way any more.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const UNACKNOWLEDGED: Duration = Duration::from_secs(10);
 
 /// Largest reply that is read, in bytes; a longer one counts as lost.
 pub const REPLY_CAP: usize = 1024 * 1024;
@@ -72,22 +81,57 @@ impl HttpClient {
         self.send_capped(request, timeout, REPLY_CAP).await
     }
 
+    /// [`HttpClient::send`] for a request that departed at this moment: `timeout` is counted from there, whatever came
+    /// between. If it is over before the request could be written, it is not written.
+    ///
+    /// # Errors
+    /// As [`HttpClient::send`].
+    pub async fn send_departed(
+        &self,
+        request: &Request,
+        departed: Moment,
+        timeout: Duration,
+    ) -> Result<Reply, SendError> {
+        self.exchange(request, departed, timeout, REPLY_CAP).await
+    }
+
     /// [`HttpClient::send`] with a cap of its own, in bytes.
     ///
     /// # Errors
     /// As [`HttpClient::send`].
     pub async fn send_capped(&self, request: &Request, timeout: Duration, cap: usize) -> Result<Reply, SendError> {
+        self.exchange(request, Moment::now(), timeout, cap).await
+    }
+
+    async fn exchange(
+        &self,
+        request: &Request,
+        departed: Moment,
+        timeout: Duration,
+        cap: usize,
+    ) -> Result<Reply, SendError> {
         let client = self.client(&request.url).map_err(|why| SendError::NotSent { why })?;
         let host = words::host(&request.url);
         let mut outgoing = reqwest::Request::new(request.method.clone(), request.url.clone());
         *outgoing.headers_mut() = request.headers.clone();
-        if !request.body.is_empty() {
-            *outgoing.body_mut() = Some(request.body.clone().into());
+        let latch = ShutOnDrop(Arc::new(Latch::new(departed, timeout)));
+        let has_body = !request.body.is_empty();
+        if has_body {
+            *outgoing.body_mut() = Some(reqwest::Body::wrap(Latched::new(request.body.clone(), Arc::clone(&latch.0))));
         }
-        // A connection attempt that outlasts `timeout` is reported as lost although nothing was sent: hyper can't be asked
-        // how far it was. That errs on the safe side, and only for time-outs shorter than `CONNECT_TIMEOUT`.
-        match tokio::time::timeout(timeout, exchange(client, outgoing, &host, cap)).await {
-            Ok(result) => result,
+        let too_late =
+            || SendError::NotSent { why: format!("nothing could be written to `{host}` within {timeout:?}") };
+        let left = latch.0.left();
+        if left.is_zero() {
+            return Err(too_late());
+        }
+        match tokio::time::timeout(left, exchange(client, outgoing, &host, cap)).await {
+            Ok(Err(Failed::Request(error))) if words::came_too_late(&error) => Err(too_late()),
+            Ok(Err(Failed::Request(error))) => Err(words::before_reply(&error, &host)),
+            Ok(Err(Failed::Reply(error))) => Err(error),
+            Ok(Ok(reply)) => Ok(reply),
+            Err(_) if has_body && latch.0.shut() => Err(too_late()),
+            // Of a request without a body it can't be told how far it was.
             Err(_) => Err(SendError::Lost { why: format!("no complete reply from `{host}` within {timeout:?}") }),
         }
     }
@@ -114,7 +158,10 @@ impl HttpClient {
 fn builder() -> reqwest::ClientBuilder {
     // Whoever comes first sets the process's provider; all of ours set the same.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder()
+    let builder = reqwest::Client::builder();
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let builder = builder.tcp_user_timeout(UNACKNOWLEDGED);
+    builder
         .user_agent(USER_AGENT)
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_idle_timeout(IDLE_TIMEOUT)
@@ -125,21 +172,31 @@ fn builder() -> reqwest::ClientBuilder {
         .retry(reqwest::retry::never())
 }
 
+/// Where an exchange broke off.
+enum Failed {
+    /// Before the reply's head was complete.
+    Request(reqwest::Error),
+    /// In the reply.
+    Reply(SendError),
+}
+
 async fn exchange(
     client: &reqwest::Client,
     outgoing: reqwest::Request,
     host: &str,
     cap: usize,
-) -> Result<Reply, SendError> {
-    let mut response = client.execute(outgoing).await.map_err(|error| words::before_reply(&error, host))?;
-    let too_long = || SendError::Lost { why: format!("the reply from `{host}` is longer than {cap} bytes") };
+) -> Result<Reply, Failed> {
+    let mut response = client.execute(outgoing).await.map_err(Failed::Request)?;
+    let too_long =
+        || Failed::Reply(SendError::Lost { why: format!("the reply from `{host}` is longer than {cap} bytes") });
     if response.content_length().is_some_and(|length| length > cap as u64) {
         return Err(too_long());
     }
     let status = response.status();
     let headers = std::mem::take(response.headers_mut());
     let mut body = BytesMut::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| words::in_reply(&error, host, status))? {
+    let broken = |error| Failed::Reply(words::in_reply(&error, host, status));
+    while let Some(chunk) = response.chunk().await.map_err(broken)? {
         if body.len() + chunk.len() > cap {
             return Err(too_long());
         }

@@ -21,6 +21,7 @@ use crate::config::SEND_MARGIN;
 use crate::connectors::channel::Exchange;
 use crate::connectors::classify::{classify, may_be_at_work};
 use crate::connectors::{Asked, UnknownPolicy, Verdict};
+use crate::crash::{self, At};
 use crate::http::limit::Permit;
 use crate::http::message::Request;
 use crate::lead::{Event, LeadState, Prepared};
@@ -114,7 +115,7 @@ async fn look(lane: &Lane, lead: Leased) -> Settlement {
             Ok(cleared) => cleared,
             Err(settlement) => return settlement,
         };
-        let (exchange, verdict) = match exchange(lane, permit, bearer.as_ref(), &question, |_| true).await {
+        let (exchange, verdict) = match exchange(lane, permit, bearer.as_ref(), "find", &question, |_| true).await {
             Flight::Landed(exchange) => {
                 let verdict = read(lane, Asked::Find, &prepared, &exchange);
                 (exchange, verdict)
@@ -192,7 +193,8 @@ async fn send(
     // request is under way. Then it does not leave at all. Looked at last, right before it is written.
     let needed = lane.limits.timeout + SEND_MARGIN;
     let still = |now| lane.shared.leases.left(lead.id, lead.token, now) >= needed;
-    match exchange(lane, permit, bearer.as_ref(), request, still).await {
+    crash::point("create", At::Intended);
+    match exchange(lane, permit, bearer.as_ref(), "create", request, still).await {
         Flight::Landed(exchange) => (Sent::Exchange(exchange, bearer), charged),
         Flight::Cut(exchange) => {
             if lane.destination.on_unknown() != UnknownPolicy::Hold {
@@ -247,6 +249,7 @@ async fn quota_used_up(lane: &Lane, lead: &Leased) -> Settlement {
     Settlement::Judged(Judgement { steps: vec![step], next: Next::Scheduled(tomorrow) })
 }
 
+/// What the reply means, in words without what it may quote of the lead.
 fn read(lane: &Lane, asked: Asked, prepared: &Prepared, exchange: &Exchange) -> Verdict {
     let own_word = match &exchange.result {
         Ok(reply) => lane.destination.read(asked, reply),
@@ -259,6 +262,7 @@ fn read(lane: &Lane, asked: Asked, prepared: &Prepared, exchange: &Exchange) -> 
         }
         _ => verdict,
     }
+    .discreet(prepared)
 }
 
 fn case<'a>(

@@ -4,16 +4,20 @@
 //! the service can't be used, leads wait or go on without it (`enrich.when_unavailable`); a wrong account stops look-ups
 //! for the run either way, since it is a mistake to be mended, not weather.
 
+mod ask;
 mod budget;
 mod outage;
+mod suspects;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, OnceCell, Semaphore};
 use tokio_util::sync::CancellationToken;
+
+use ask::Person;
 
 use super::pauses;
 use super::preflight;
@@ -21,12 +25,11 @@ use super::progress::Halt;
 use super::shared::Shared;
 use crate::clock::Timestamp;
 use crate::config::{JobChanged, Prefer, WhenUnavailable};
-use crate::connectors::channel::{AskError, Channel};
-use crate::connectors::{Enricher, LookUpVerdict};
+use crate::connectors::Enricher;
+use crate::connectors::channel::Channel;
 use crate::exit::Exit;
-use crate::http::message::SendError;
 use crate::lead::{Lead, LookUp};
-use crate::store::{CachedLookUp, CallId, CallRecord, Fingerprint, Pause};
+use crate::store::{CallId, Fingerprint, Pause};
 
 /// The look-up service as a run uses it.
 pub struct LookUps {
@@ -48,6 +51,9 @@ pub struct LookUps {
     most_slots: u32,
     failures: AtomicU32,
     checked: OnceCell<()>,
+    /// Somebody for whom the service had an answer in this run. Asked for again it costs nothing, and tells whether the
+    /// service works.
+    witness: OnceLock<Lead>,
     /// Who is being looked up at this moment: another bite with the same person waits for the answer.
     in_flight: Mutex<HashSet<Fingerprint>>,
     answered: Notify,
@@ -77,6 +83,14 @@ impl Drop for Turn<'_> {
     }
 }
 
+/// A lead to be looked up.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    pub lead: Lead,
+    /// Its look-up failed before while others were answered: nobody else shares its call.
+    pub alone: bool,
+}
+
 /// What came of looking up one lead.
 #[derive(Clone, Debug)]
 pub enum LookedUp {
@@ -84,6 +98,8 @@ pub enum LookedUp {
     Answer { answer: LookUp, call: Option<CallId>, note: Option<String> },
     /// It has to wait: until then, if that is known.
     Wait { until: Option<Timestamp>, why: String },
+    /// The service answers others, but fails whenever this person is asked for.
+    Failed { why: String },
     /// The run ended before it was asked: as if nobody had touched it.
     Stopped,
 }
@@ -110,6 +126,7 @@ impl LookUps {
             unusable: OnceLock::new(),
             failures: AtomicU32::new(0),
             checked: OnceCell::new(),
+            witness: OnceLock::new(),
             in_flight: Mutex::default(),
             answered: Notify::new(),
         }
@@ -174,21 +191,22 @@ impl LookUps {
     ///
     /// # Errors
     /// If the database can't be read or written.
-    pub async fn look_up(&self, shared: &Shared, leads: &[Lead]) -> crate::store::Result<Vec<LookedUp>> {
-        let keys: Vec<Option<Fingerprint>> = leads.iter().map(|lead| self.key(shared, lead)).collect();
+    pub async fn look_up(&self, shared: &Shared, leads: &[Wanted]) -> crate::store::Result<Vec<LookedUp>> {
+        let keys: Vec<Option<Fingerprint>> = leads.iter().map(|it| self.key(shared, &it.lead)).collect();
         let turn = self.turn(keys.iter().flatten()).await;
         let mut known = self.cached(shared, keys.iter().flatten()).await?;
-        let mut missing: Vec<(Fingerprint, &Lead)> = Vec::new();
-        for (key, lead) in keys.iter().zip(leads) {
+        let (mut together, mut alone): (Vec<Person<'_>>, Vec<Person<'_>>) = (Vec::new(), Vec::new());
+        for (key, Wanted { lead, alone: suspect }) in keys.iter().zip(leads) {
             if let Some(key) = key
                 && !known.contains_key(key)
-                && !missing.iter().any(|(other, _)| other == key)
+                && !together.iter().chain(&alone).any(|(other, _)| other == key)
             {
-                missing.push((key.clone(), lead));
+                let people = if *suspect { &mut alone } else { &mut together };
+                people.push((key.clone(), lead));
             }
         }
-        if !missing.is_empty() {
-            self.ask_for(shared, missing, &mut known).await?;
+        if !(together.is_empty() && alone.is_empty()) {
+            self.ask_for(shared, &together, alone, &mut known).await?;
         }
         drop(turn);
         Ok(keys
@@ -267,106 +285,5 @@ impl LookUps {
         } else {
             LookedUp::Answer { answer: LookUp::NotAsked, call: None, note: Some(format!("not looked up: {why}")) }
         }
-    }
-
-    /// Asks the service in batches, splitting those that it refuses as malformed.
-    async fn ask_for(
-        &self,
-        shared: &Shared,
-        missing: Vec<(Fingerprint, &Lead)>,
-        known: &mut HashMap<Fingerprint, LookedUp>,
-    ) -> crate::store::Result<()> {
-        let mut batches: Vec<Vec<(Fingerprint, &Lead)>> =
-            missing.chunks(self.batch_size()).map(<[_]>::to_vec).collect();
-        while let Some(mut batch) = batches.pop() {
-            let Some((_slot, reserved)) = self.reserve(shared, batch.len()).await? else { break };
-            if self.unusable.get().is_some() || self.stop.is_cancelled() {
-                self.refund(shared, &reserved, reserved.people).await;
-                break;
-            }
-            if reserved.people < batch.len() {
-                batches.push(batch.split_off(reserved.people));
-            }
-            let leads: Vec<&Lead> = batch.iter().map(|(_, lead)| *lead).collect();
-            let request = self.enricher.lookup(&leads);
-            let asked = shared.cut.run_until_cancelled(self.channel.ask("lookup", &request, &self.stop)).await;
-            // Cut off by the end of the grace time: what it cost is not known.
-            let Some((result, calls)) = asked else { break };
-            calls.iter().for_each(|call| shared.account.called(call));
-            let last_call = calls.last().map(|call| call.id);
-            let verdict = match &result {
-                Ok(reply) => self.enricher.read(leads.len(), reply),
-                Err(error) => {
-                    // A question whose answer was lost may have been answered, and paid for.
-                    let lost = match error {
-                        AskError::Send(SendError::Lost { .. }) => true,
-                        AskError::Stopped => !calls.is_empty(),
-                        AskError::Send(SendError::NotSent { .. }) | AskError::Auth(_) => false,
-                    };
-                    if !lost {
-                        self.refund(shared, &reserved, batch.len()).await;
-                    }
-                    shared.patiently(|| shared.store.log_calls(&calls)).await?;
-                    self.failed(shared, error);
-                    break;
-                }
-            };
-            let found = match verdict {
-                LookUpVerdict::Answers { answers, credits } => {
-                    self.failures.store(0, Ordering::Relaxed);
-                    if credits.remaining == Some(0) {
-                        shared.account.notice("enrich: the service says that no credits are left");
-                    }
-                    let found = answers.iter().filter(|answer| answer.person().is_some()).count();
-                    let keys: Vec<_> = batch.iter().map(|(key, _)| key.clone()).collect();
-                    self.keep(shared, &keys, answers, calls, last_call, known).await?;
-                    found
-                }
-                LookUpVerdict::BadRequest { reason } if batch.len() > 1 => {
-                    shared.patiently(|| shared.store.log_calls(&calls)).await?;
-                    tracing::debug!("a look-up of {} people was refused ({reason}); splitting it", batch.len());
-                    let (left, right) = batch.split_at(batch.len() / 2);
-                    batches.extend([right.to_vec(), left.to_vec()]);
-                    0
-                }
-                LookUpVerdict::BadRequest { reason } => {
-                    shared.patiently(|| shared.store.log_calls(&calls)).await?;
-                    let note = Some(format!("not looked up: the service refused it ({reason})"));
-                    let answer = LookedUp::Answer { answer: LookUp::NotFound, call: last_call, note };
-                    known.insert(batch[0].0.clone(), answer);
-                    0
-                }
-                other => {
-                    shared.patiently(|| shared.store.log_calls(&calls)).await?;
-                    self.refused(shared, other).await;
-                    0
-                }
-            };
-            self.refund(shared, &reserved, batch.len() - found.min(batch.len())).await;
-        }
-        Ok(())
-    }
-
-    /// Stores answers, then hands them out: what was paid for is durable before it is used.
-    async fn keep(
-        &self,
-        shared: &Shared,
-        keys: &[Fingerprint],
-        answers: Vec<LookUp>,
-        calls: Vec<CallRecord>,
-        call: Option<CallId>,
-        known: &mut HashMap<Fingerprint, LookedUp>,
-    ) -> crate::store::Result<()> {
-        let fetched_at = shared.clock.now();
-        let cached: Vec<_> = keys
-            .iter()
-            .zip(&answers)
-            .map(|(key, answer)| CachedLookUp { key: key.clone(), answer: answer.clone(), fetched_at, call })
-            .collect();
-        shared.patiently(|| shared.store.remember(&cached, &calls)).await?;
-        for (key, answer) in keys.iter().zip(answers) {
-            known.insert(key.clone(), LookedUp::Answer { answer, call, note: None });
-        }
-        Ok(())
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -18,13 +19,16 @@ use crate::store::{NewLead, RunId, Store, StoreError};
 /// Rows per transaction.
 const BATCH: usize = 1_000;
 
+/// How long a reader that was told to stop is waited for: enough for a batch, and a pipe may be silent for ever.
+const READER_ENDS: Duration = Duration::from_secs(1);
+
 /// Distinct reasons kept; beyond that they are counted together.
 const CAUSES: usize = 40;
 
 /// What loading did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Loaded {
-    /// Rows read.
+    /// Rows stored.
     pub rows: u64,
     /// Leads put into the queue: rows times destinations, less the rejected.
     pub queued: u64,
@@ -119,24 +123,39 @@ pub async fn load(
         let destinations = destinations.to_vec();
         let normalising = normalising.clone();
         let name = file.name.clone();
-        let reading = tokio::task::spawn_blocking(move || read(file, &destinations, &normalising, &batches));
-        while let Some(batch) = inbox.recv().await {
-            if patience.hurry.is_cancelled() {
-                loaded.interrupted = true;
-                break;
+        let rejects = file.source.reject_source();
+        let copies = destinations.len().max(1);
+        let mut reading = tokio::task::spawn_blocking(move || read(file, &destinations, &normalising, &batches));
+        loop {
+            match patience.hurry.run_until_cancelled(inbox.recv()).await {
+                Some(Some(batch)) => {
+                    // A batch is one transaction: its last row stands for all.
+                    if let Some(last) = batch.last() {
+                        let add = || store.enqueue(run, &batch, clock.now());
+                        add_once(patience, add, || store.holds_row(run, last)).await?;
+                    }
+                    loaded.rows += u64::try_from(batch.len() / copies).unwrap_or(u64::MAX);
+                    loaded.stored(&batch);
+                }
+                Some(None) => break,
+                None => {
+                    loaded.interrupted = true;
+                    break;
+                }
             }
-            // A batch is one transaction: its last row stands for all.
-            if let Some(last) = batch.last() {
-                let add = || store.enqueue(run, &batch, clock.now());
-                add_once(patience, add, || store.holds_row(run, last)).await?;
-            }
-            loaded.stored(&batch);
         }
-        // The reader notices that nobody listens any more.
+        // The reader notices that nobody listens any more, unless it waits for somebody to write into a pipe.
         drop(inbox);
-        let (rows, source) = reading.await.map_err(|_| ImportError::ReaderDied { file: name.clone() })??;
-        loaded.rows += rows;
-        reject_sources.push((name, source));
+        let ended = if loaded.interrupted {
+            match tokio::time::timeout(READER_ENDS, &mut reading).await {
+                Ok(ended) => ended,
+                Err(_) => break,
+            }
+        } else {
+            reading.await
+        };
+        ended.map_err(|_| ImportError::ReaderDied { file: name.clone() })??;
+        reject_sources.push((name, rejects));
         if loaded.interrupted {
             break;
         }
@@ -164,11 +183,9 @@ fn read(
     destinations: &[String],
     normalising: &NormaliseSettings,
     batches: &mpsc::Sender<Vec<NewLead>>,
-) -> Result<(u64, RejectSource), CsvError> {
-    let mut rows = 0;
+) -> Result<(), CsvError> {
     let mut batch = Vec::with_capacity(BATCH);
     while let Some(row) = file.source.next_row()? {
-        rows += 1;
         let (line, raw, rejected) = match row {
             CsvRow::Lead { line, raw } => {
                 let rejected = normalise(&raw, normalising).err().map(|rejection| rejection.to_string());
@@ -189,7 +206,7 @@ fn read(
         }
     }
     let _ = batches.blocking_send(batch);
-    Ok((rows, file.source.reject_source()))
+    Ok(())
 }
 
 /// For each file: where its rejected rows were written, if it has any.

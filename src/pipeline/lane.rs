@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, OnceCell, Semaphore};
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::deliver::deliver;
@@ -18,7 +17,7 @@ use super::preflight;
 use super::prepare::{PlaceQueue, prepare};
 use super::progress::Halt;
 use super::shared::Shared;
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, Moment, Timestamp};
 use crate::connectors::channel::Channel;
 use crate::connectors::{Destination, Limits};
 use crate::lead::LeadState;
@@ -249,7 +248,7 @@ impl Lane {
             max: u32::try_from(granted).unwrap_or(u32::MAX),
             term: self.shared.leases.term(),
         };
-        let asked = Instant::now();
+        let asked = Moment::now();
         // A lease whose answer was lost lapses by itself.
         let leased = self.shared.patiently(|| self.shared.store.lease(&ask, self.shared.clock.now())).await?;
         if let Some(left) = &mut left {

@@ -4,10 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, Moment, Timestamp};
 use crate::config::HEARTBEATS_PER_LEASE;
 use crate::lead::LeadId;
 use crate::store::{LeaseToken, Leased, Store, StoreError};
@@ -23,9 +22,10 @@ pub struct Leases {
 struct Held {
     token: LeaseToken,
     expires: Timestamp,
-    /// The same by the monotonic clock, counted from before the database was asked: a clock that is set back (the
-    /// database's, or this machine's) makes no lease last longer here than it does for the others.
-    lapses: Instant,
+    /// The same by this process's own time, counted from before the database was asked: a clock that is set back (the
+    /// database's, or this machine's) makes no lease last longer here than it does for the others, and neither does the
+    /// sleep of this machine.
+    asked: Moment,
 }
 
 impl Leases {
@@ -45,8 +45,8 @@ impl Leases {
     }
 
     /// Takes note of a new lease that was asked for at this moment.
-    pub fn add(&self, lease: &Leased, asked: Instant) {
-        let held = Held { token: lease.token, expires: lease.expires, lapses: asked + self.term };
+    pub fn add(&self, lease: &Leased, asked: Moment) {
+        let held = Held { token: lease.token, expires: lease.expires, asked };
         self.held().insert(lease.id, held);
     }
 
@@ -60,7 +60,7 @@ impl Leases {
 
     /// What is left of this lease; zero if it is lost.
     pub fn left(&self, lead: LeadId, token: LeaseToken, now: Timestamp) -> Duration {
-        let left = |it: &Held| now.until(it.expires).min(it.lapses.saturating_duration_since(Instant::now()));
+        let left = |it: &Held| now.until(it.expires).min(self.term.saturating_sub(it.asked.elapsed()));
         self.held().get(&lead).filter(|it| it.token == token).map_or(Duration::ZERO, left)
     }
 
@@ -79,14 +79,14 @@ impl Leases {
             if held.is_empty() {
                 continue;
             }
-            let (asked, until) = (Instant::now(), clock.now().plus(self.term));
+            let (asked, until) = (Moment::now(), clock.now().plus(self.term));
             let renewed = tokio::time::timeout(self.term / HEARTBEATS_PER_LEASE, store.renew(&held, until))
                 .await
                 .unwrap_or_else(|_| Err(StoreError::Unavailable { what: "it does not answer".to_owned() }));
             match renewed {
                 Ok(renewed) => {
                     failing = false;
-                    self.extend(&held, &renewed, until, asked + self.term);
+                    self.extend(&held, &renewed, until, asked);
                 }
                 Err(error) if !failing => {
                     failing = true;
@@ -97,13 +97,13 @@ impl Leases {
         }
     }
 
-    fn extend(&self, asked: &[(LeadId, LeaseToken)], renewed: &[LeadId], until: Timestamp, lapses: Instant) {
+    fn extend(&self, held_then: &[(LeadId, LeaseToken)], renewed: &[LeadId], until: Timestamp, asked: Moment) {
         let renewed: std::collections::HashSet<_> = renewed.iter().collect();
         let mut held = self.held();
-        for (lead, token) in asked {
+        for (lead, token) in held_then {
             match held.get_mut(lead) {
                 Some(it) if it.token != *token => {}
-                Some(it) if renewed.contains(lead) => (it.expires, it.lapses) = (until, lapses),
+                Some(it) if renewed.contains(lead) => (it.expires, it.asked) = (until, asked),
                 // Taken over by another worker (or finished meanwhile): no more sends for it.
                 Some(_) => drop(held.remove(lead)),
                 None => {}
@@ -143,7 +143,7 @@ mod tests {
         let clock = AdjustedClock::starting_at(Timestamp::from_ms(1_000_000));
         let leases = Leases::new(TERM);
         let lease = lease(clock.now().plus(TERM));
-        leases.add(&lease, Instant::now());
+        leases.add(&lease, Moment::now());
         tokio::time::advance(Duration::from_secs(50)).await;
         clock.set(Timestamp::from_ms(0));
         assert!(leases.left(lease.id, lease.token, clock.now()) <= Duration::from_secs(10));
@@ -154,7 +154,7 @@ mod tests {
         let clock = AdjustedClock::starting_at(Timestamp::from_ms(1_000_000));
         let leases = Leases::new(TERM);
         let lease = lease(clock.now().plus(TERM));
-        leases.add(&lease, Instant::now());
+        leases.add(&lease, Moment::now());
         clock.set(lease.expires);
         assert_eq!(leases.left(lease.id, lease.token, clock.now()), Duration::ZERO);
     }
@@ -171,7 +171,7 @@ mod tests {
         let term = of("48s").unwrap().run.lease;
         let (leases, now) = (Leases::new(term), Timestamp::from_ms(1_000_000));
         let lease = lease(now.plus(term));
-        leases.add(&lease, Instant::now());
+        leases.add(&lease, Moment::now());
         tokio::time::advance(term / HEARTBEATS_PER_LEASE).await;
         let left = leases.left(lease.id, lease.token, now.plus(term / HEARTBEATS_PER_LEASE));
         assert!(left >= Duration::from_secs(30) + crate::config::SEND_MARGIN, "{left:?}");

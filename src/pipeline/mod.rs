@@ -25,4 +25,5 @@ pub mod run;
 mod shared;
 pub mod site;
 pub mod source;
+pub(crate) mod turn;
 mod writer;

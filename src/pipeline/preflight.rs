@@ -20,7 +20,9 @@ impl Halt {
             AuthError::Unavailable { .. } => {
                 Some("run again when it can be reached; what waits stays in the queue".to_owned())
             }
-            AuthError::Refused { remedy, .. } => Some(format!("{remedy} (in {table})")),
+            AuthError::Refused { .. } | AuthError::NeedsLogin { .. } => {
+                error.remedy().map(|remedy| format!("{remedy} (in {table})"))
+            }
             _ => error.remedy().map(str::to_owned),
         };
         Self { account: account.to_owned(), reason: error.to_string(), remedy, exit: error.exit() }

@@ -6,11 +6,12 @@ use futures_util::future::join_all;
 use tokio::sync::oneshot;
 
 use super::deliver::Settlement;
-use super::enrich::LookedUp;
+use super::enrich::{LookedUp, Wanted};
 use super::hands::Written;
 use super::lane::Lane;
 use super::normalise::normalise;
 use super::record::{Judgement, Next, untold};
+use crate::clock::Timestamp;
 use crate::config::{JobChanged, Prefer};
 use crate::lead::merge::{Precedence, job_changed, merge};
 use crate::lead::{Event, Lead, LeadState, LookUp, Prepared};
@@ -60,7 +61,11 @@ pub async fn prepare(lane: &Lane, leases: Vec<Leased>, place: Place) -> Vec<Leas
             (it.lease, prepared, it.claim, None)
         })
         .collect();
-    for (candidate, looked_up) in look_up(lane, fresh).await {
+    let deferrals = fresh.iter().map(|it| it.lease.deferrals).max().unwrap_or(0);
+    let looked_up = look_up(lane, fresh).await;
+    // Who waited together comes back together: in one call, not in crumbs.
+    let again = lane.shared.clock.now().plus(untold(&lane.shared.backoff, deferrals));
+    for (candidate, looked_up) in looked_up {
         match looked_up {
             LookedUp::Answer { answer, call, note } => {
                 let (lease, claim, prepared, changed) = merged(lane, candidate, answer, note);
@@ -70,7 +75,8 @@ pub async fn prepare(lane: &Lane, leases: Vec<Leased>, place: Place) -> Vec<Leas
                 }
             }
             LookedUp::Stopped => settled.push((candidate.lease, Settlement::PutBack)),
-            LookedUp::Wait { until, why } => settled.push(put_off(lane, candidate.lease, until, &why)),
+            LookedUp::Wait { until, why } => settled.push(put_off(lane, candidate.lease, until, again, &why)),
+            LookedUp::Failed { why } => settled.push(failed(lane, candidate.lease, &why)),
         }
     }
     let turn = place.turn().await;
@@ -186,7 +192,9 @@ async fn look_up(lane: &Lane, candidates: Vec<Candidate>) -> Vec<(Candidate, Loo
     if candidates.is_empty() {
         return Vec::new();
     }
-    let leads: Vec<Lead> = candidates.iter().map(|it| it.lead.clone()).collect();
+    // Only look-ups have failed for a lead that has not been ready yet.
+    let wanted = |it: &Candidate| Wanted { lead: it.lead.clone(), alone: it.lease.attempts > 0 };
+    let leads: Vec<Wanted> = candidates.iter().map(wanted).collect();
     match service.look_up(&lane.shared, &leads).await {
         Ok(results) => candidates.into_iter().zip(results).collect(),
         Err(error) => {
@@ -224,13 +232,13 @@ fn ended(lease: Leased, event: Event, reason: String) -> (Leased, Settlement) {
     (lease, Settlement::Judged(Judgement { steps: vec![step], next: Next::Finished(state) }))
 }
 
-fn put_off(lane: &Lane, lease: Leased, until: Option<crate::clock::Timestamp>, why: &str) -> (Leased, Settlement) {
+/// The lead has to wait: until then, or, if nobody knows until when, until `again`.
+fn put_off(lane: &Lane, lease: Leased, until: Option<Timestamp>, again: Timestamp, why: &str) -> (Leased, Settlement) {
     if !lane.shared.can_prepare() && until.is_none() {
         // Look-ups are over for this run: the lead was not touched.
         return (lease, Settlement::PutBack);
     }
-    let now = lane.shared.clock.now();
-    let due = until.unwrap_or_else(|| now.plus(untold(&lane.shared.backoff, lease.deferrals)));
+    let due = until.unwrap_or(again);
     let step = Step {
         reason: Some(format!("put off: {why}")),
         not_before: Some(due),
@@ -239,6 +247,22 @@ fn put_off(lane: &Lane, lease: Leased, until: Option<crate::clock::Timestamp>, w
         ..Step::of(&lease)
     };
     let next = if until.is_some() { Next::Scheduled(due) } else { Next::Deferred(due) };
+    (lease, Settlement::Judged(Judgement { steps: vec![step], next }))
+}
+
+/// The service answers others and fails for this one: one attempt spent, perhaps the last.
+fn failed(lane: &Lane, lease: Leased, why: &str) -> (Leased, Settlement) {
+    let attempts = lease.attempts + 1;
+    let step = Step { add_attempts: 1, release: true, ..Step::of(&lease) };
+    let (step, next) = if attempts >= lane.shared.max_attempts {
+        let reason = format!("gave up after {attempts} attempts to look it up; the last: {why}");
+        let step = Step { event: Some(Event::GaveUp), reason: Some(reason), ..step };
+        (step, Next::Finished(LeadState::Exhausted))
+    } else {
+        let due = lane.shared.clock.now().plus(lane.shared.backoff.delay(attempts));
+        let reason = format!("the look-up of this person fails: {why}");
+        (Step { reason: Some(reason), not_before: Some(due), ..step }, Next::Deferred(due))
+    };
     (lease, Settlement::Judged(Judgement { steps: vec![step], next }))
 }
 

@@ -107,13 +107,13 @@ pub async fn run(
         cut: cut.clone(),
     });
     let lanes = lanes(site, &shared, &waiting);
+    let looked_up = shared.lookup.iter().map(|lookup| &lookup.channel);
+    let channels: Vec<_> = lanes.iter().map(|lane| &lane.channel).chain(looked_up).cloned().collect();
     let mut watch = JoinSet::new();
     watch.spawn(pauses::keep_those_of_look_ups(Arc::clone(&shared)));
     work(&shared, lanes).await;
     watch.shutdown().await;
-    if let Some(lookup) = &shared.lookup {
-        lookup.channel.limiter().leave().await;
-    }
+    futures_util::future::join_all(channels.iter().map(|channel| channel.finish())).await;
     drop(shared);
     // The last clone of the writer is gone: it ends when everything handed over is durable.
     let _ = writing.await;

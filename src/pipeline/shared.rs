@@ -31,7 +31,7 @@ pub struct Shared {
     /// `None`: look-ups are off.
     pub lookup: Option<LookUps>,
     pub backoff: Backoff,
-    /// Create requests that may fail per lead.
+    /// Create requests that may fail per lead, and look-ups that fail for it alone.
     pub max_attempts: u32,
     /// How long to wait for what comes due.
     pub wait: Duration,

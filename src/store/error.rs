@@ -18,9 +18,10 @@ fn sort(doing: &'static str, error: sqlx::Error) -> StoreError {
         E::PoolTimedOut => unavailable("no connection became free in time"),
         E::PoolClosed => unavailable("it was closed"),
         E::WorkerCrashed | E::BeginFailed => unavailable("the connection broke"),
-        E::Database(said) => match temporary(&*said) {
-            Some(what) => unavailable(what),
-            None => StoreError::Failed { doing, source: without_values(&*said) },
+        E::Database(said) => match (unwritable(&*said), temporary(&*said)) {
+            (Some(what), _) => StoreError::Unwritable { what },
+            (None, Some(what)) => unavailable(what),
+            (None, None) => StoreError::Failed { doing, source: without_values(&*said) },
         },
         // What a column held must not travel on in an error.
         E::ColumnDecode { index, .. } => StoreError::Unreadable { what: format!("column {index} ({doing})") },
@@ -51,6 +52,28 @@ fn temporary(said: &dyn DatabaseError) -> Option<&'static str> {
         code if code.starts_with("08") => "the connection broke",
         _ => return None,
     })
+}
+
+/// In words, if it can't keep anything at the moment.
+fn unwritable(said: &dyn DatabaseError) -> Option<&'static str> {
+    let code = said.code()?;
+    if said.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some() {
+        return match sqlite_code(&code) {
+            8 => Some("its file can't be written to any more; make the file, its directory and the disk writable"),
+            10 => {
+                Some("reading or writing its file failed; is the disk full, failing or gone, or `ulimit -f` too low?")
+            }
+            13 => Some("no room is left on its disk; make room"),
+            14 => Some("its file, or one beside it, can't be opened any more; is its directory there and writable?"),
+            _ => None,
+        };
+    }
+    match &*code {
+        "53100" => Some("no room is left on the server's disk; make room"),
+        "53000" | "53400" => Some("the server lacks resources, or one of its limits is reached; see its log"),
+        "58030" => Some("the server can't read or write its files; see its log"),
+        _ => None,
+    }
 }
 
 /// SQLite's primary result code: https://www.sqlite.org/rescode.html

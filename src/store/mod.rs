@@ -9,6 +9,7 @@
 //! ([`StoreError::is_unavailable`]).
 
 mod bulk;
+mod durable;
 mod error;
 mod open;
 mod places;
@@ -21,6 +22,7 @@ mod schema;
 mod sql;
 #[allow(clippy::duplicate_mod, reason = "as above")]
 mod sqlite;
+mod statement;
 mod types;
 
 use std::time::Duration;
@@ -45,6 +47,13 @@ pub enum StoreError {
         /// In words, without user names and passwords.
         what: String,
     },
+    /// It is there and can't keep anything: no room, or a file system that failed or became read-only. Worth repeating:
+    /// somebody may be making room at this moment.
+    #[error("the database can't be written to: {what}")]
+    Unwritable {
+        /// In words, with what to do.
+        what: &'static str,
+    },
     /// Its schema was made by a newer leadsync.
     #[error("the database's schema is version {found}, this leadsync knows only up to {known}; use a newer leadsync")]
     SchemaNewer { found: i64, known: i64 },
@@ -59,7 +68,7 @@ pub enum StoreError {
     /// The address can't be used.
     #[error("database.url: {what}")]
     BadUrl { what: String },
-    /// Anything else: a bug, a full disk, a damaged file.
+    /// Anything else: a bug, a damaged file.
     #[error("the database refused {doing}")]
     Failed {
         /// What was being done: "commit", "lease".
@@ -76,7 +85,7 @@ pub enum StoreError {
 impl StoreError {
     /// Whether waiting and repeating may help.
     pub fn is_unavailable(&self) -> bool {
-        matches!(self, Self::Unavailable { .. })
+        matches!(self, Self::Unavailable { .. } | Self::Unwritable { .. })
     }
 }
 
@@ -128,11 +137,13 @@ pub trait Vault: Send + Sync {
     /// The account's current token.
     async fn token(&self, account: &str) -> Result<Option<StoredToken>>;
 
-    /// Every account's token, for `auth status`.
+    /// Every account's token, for `auth status`; of generation 0 where a grant was dead before it gave a token.
     async fn tokens(&self) -> Result<Vec<(String, StoredToken)>>;
 
     /// Asks for the turn to refresh the token of `generation` (0: there is none yet), until `until`. `holder` is random for
-    /// each attempt; asking again as the same holder (after a broken connection) gives the same turn again.
+    /// each request to the token service; asking again as the same holder (after a broken connection, or to hold the turn
+    /// for longer) gives the same turn again, with the new `until`. A turn that lapses without having been ended counts
+    /// as lost ([`RefreshTurn::Yours`]) until the generation changes.
     async fn begin_refresh(
         &self,
         account: &str,
@@ -146,11 +157,13 @@ pub trait Vault: Send + Sync {
     /// refresh. False: another worker was first; nothing was changed.
     async fn replace_token(&self, account: &str, generation: i64, token: &StoredToken) -> Result<bool>;
 
-    /// Ends a refresh that failed without effect, so that the next worker need not wait for the lease to lapse.
-    async fn abandon_refresh(&self, account: &str, holder: i64) -> Result<()>;
+    /// Ends a refresh that was answered with a failure, or not sent: it does not count as lost, and the next worker need
+    /// not wait for the turn to lapse. Nobody gets a turn before `not_before`.
+    async fn abandon_refresh(&self, account: &str, holder: i64, not_before: Timestamp) -> Result<()>;
 
-    /// Marks the grant as dead if the generation is still current; only a person can log in again.
-    async fn mark_needs_login(&self, account: &str, generation: i64, why: &str) -> Result<()>;
+    /// Marks the grant as dead and ends the refresh, if `generation` is still current and the turn is still `holder`'s.
+    /// False: it is not; another worker knows better. A later token lifts the mark.
+    async fn mark_needs_login(&self, account: &str, generation: i64, holder: i64, why: &str) -> Result<bool>;
 
     /// A sealed key by name.
     async fn sealed_key(&self, name: &str) -> Result<Option<Vec<u8>>>;
@@ -191,8 +204,17 @@ pub trait Vault: Send + Sync {
 /// Runs, and what operators read.
 #[async_trait]
 pub trait Ledger: Send + Sync {
-    /// A new run.
+    /// A new run that sends nothing and so needs no turn: it only loads rows.
     async fn begin_run(&self, command: &str, now: Timestamp) -> Result<RunId>;
+
+    /// A new run that sends, at work until `until` or its end; refused if another one is at work and either is exclusive.
+    /// Of several that ask at once, each is answered after the one before. Repeated after a connection that broke, it may
+    /// meet its own earlier try, for as long as that counts as being at work.
+    async fn begin_turn(&self, command: &str, turn: Turn, until: Timestamp, now: Timestamp) -> Result<TurnAnswer>;
+
+    /// The run's heartbeat: it is at work until `until`. If it had been silent for so long that another run, which may not
+    /// be beside it, has begun meanwhile and is at work, nothing is changed and that run is the answer: ours must stop.
+    async fn renew_turn(&self, run: RunId, until: Timestamp, now: Timestamp) -> Result<Option<RunRecord>>;
 
     /// Its end.
     async fn finish_run(&self, run: RunId, exit_code: i32, now: Timestamp) -> Result<()>;

@@ -9,11 +9,16 @@ pub(super) fn turn(row: &RefreshRow, generation: i64, holder: i64, now: Timestam
     if row.generation != generation {
         return RefreshTurn::Superseded;
     }
+    if let Some(why) = &row.needs_login {
+        return RefreshTurn::NeedsLogin { why: why.0.clone() };
+    }
+    let lost = u32::try_from(row.refresh_repeats).unwrap_or(u32::MAX);
     match (row.refresh_holder, row.refresh_until_ms.map(Timestamp::from_ms)) {
-        // Asked twice, since the first answer was lost: the same turn, not a repeat.
-        (Some(at_it), Some(_)) if at_it == holder => RefreshTurn::Yours { repeated: row.refresh_repeats != 0 },
-        (Some(_), Some(until)) if until > now => RefreshTurn::Busy { until },
-        (Some(_), _) => RefreshTurn::Yours { repeated: true },
-        (None, _) => RefreshTurn::Yours { repeated: false },
+        // Asked again, since the answer was lost or to hold it for longer: the same turn, not a repeat.
+        (Some(at_it), Some(_)) if at_it == holder => RefreshTurn::Yours { lost },
+        (_, Some(until)) if until > now => RefreshTurn::Busy { until },
+        // Whoever had the turn never told how it ended.
+        (Some(_), _) => RefreshTurn::Yours { lost: lost.saturating_add(1) },
+        (None, _) => RefreshTurn::Yours { lost },
     }
 }

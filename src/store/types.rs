@@ -89,7 +89,7 @@ pub struct Leased {
     pub origin: Option<Origin>,
     /// There as soon as the lead has been `ready`; missing then only if a foreign hand wrote the state or damaged this.
     pub prepared: Option<Prepared>,
-    /// Create requests that failed.
+    /// Create requests that failed, and look-ups that failed for it alone.
     pub attempts: u32,
     /// Times it was put off without failing: 429, quota, breaker, budget.
     pub deferrals: u32,
@@ -267,16 +267,21 @@ pub struct StoredToken {
 /// The answer to "may I refresh this account's token?"
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RefreshTurn {
-    /// Yes, until the lease lapses; "refresh started" is durable.
+    /// Yes, until the turn lapses; "refresh started" is durable.
     Yours {
-        /// An earlier refresh from this same generation was started and never ended: its reply was lost, and this is the
-        /// one permitted repeat.
-        repeated: bool,
+        /// How many refreshes from this same generation were started before and never ended: nobody knows whether the
+        /// token service carried them out. 1: this is the one repeat that a rotating refresh token is good for.
+        lost: u32,
     },
-    /// Another worker is at it until then.
+    /// Not before then: another worker is at it, or the last one said how long to stay away.
     Busy { until: Timestamp },
     /// The generation is no longer current: read the token again.
     Superseded,
+    /// The grant is dead: only a person can log in again.
+    NeedsLogin {
+        /// In words.
+        why: String,
+    },
 }
 
 /// Why an account is not called at the moment, as `status` shows it.
@@ -312,6 +317,44 @@ pub struct RunCounts {
     pub deferrals: i64,
 }
 
+/// What a run that sends asks of the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// It works beside any number of its like, and of no exclusive one.
+    Shared,
+    /// It works alone.
+    Exclusive,
+}
+
+impl Turn {
+    /// As stored.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Shared => "shared",
+            Self::Exclusive => "exclusive",
+        }
+    }
+}
+
+/// The answer to "may a run begin?"
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TurnAnswer {
+    /// It has begun, and counts as being at work.
+    Begun(RunId),
+    /// This one is at work, and one of the two is exclusive. Nothing was changed.
+    Taken(Box<RunRecord>),
+}
+
+/// Where a run stands, as far as the database can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunStanding {
+    Ended,
+    /// It said so a short while ago.
+    AtWork,
+    /// It never ended, and is silent: it was killed, or can't reach the database.
+    Silent,
+}
+
 /// A run as `status` and reports see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunRecord {
@@ -319,10 +362,25 @@ pub struct RunRecord {
     /// `run`, `import`, `demo`.
     pub command: String,
     pub started_at: Timestamp,
-    /// `None`: at work, or killed.
+    /// `None`: at work, or killed: [`RunRecord::standing`].
     pub finished_at: Option<Timestamp>,
     pub exit_code: Option<i32>,
     pub counts: RunCounts,
+    /// `None`: it only loads rows.
+    pub turn: Option<Turn>,
+    /// At work until then, unless it ended before; renewed while it works.
+    pub alive_until: Option<Timestamp>,
+}
+
+impl RunRecord {
+    /// Where it stands at this moment.
+    pub fn standing(&self, now: Timestamp) -> RunStanding {
+        match (self.finished_at, self.alive_until) {
+            (Some(_), _) => RunStanding::Ended,
+            (None, Some(until)) if until > now => RunStanding::AtWork,
+            (None, _) => RunStanding::Silent,
+        }
+    }
 }
 
 /// Leads of one destination in one state.

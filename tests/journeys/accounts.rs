@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::bench::{Bench, csv, until};
+use futures_util::future::join_all;
+use rustix::process::Signal;
+
+use crate::bench::{Bench, Said, csv, until};
 use crate::support::database::Kind;
 
 journeys![
@@ -11,6 +14,9 @@ journeys![
     a_token_revoked_in_mid_run_is_renewed_once,
     short_lived_tokens_are_renewed_as_often_as_they_expire,
     a_token_outlives_the_process_and_is_shared,
+    eight_runs_that_start_together_ask_for_one_token,
+    eight_runs_with_a_wrong_secret_ask_once_each,
+    a_run_killed_while_it_asks_for_a_token_holds_nobody_up,
 ];
 
 async fn untouched(bench: &Bench, leads: usize) {
@@ -106,4 +112,47 @@ async fn a_token_outlives_the_process_and_is_shared(kind: Kind) {
     assert_eq!(bench.asked("token"), 1);
     let sealed = bench.number("SELECT count(*) FROM tokens WHERE sealed IS NOT NULL");
     assert_eq!(sealed, 1);
+}
+
+/// Eight runs at once, each with something to do.
+async fn eight_runs(bench: &Bench) -> Vec<Said> {
+    let runs: Vec<_> = (0..8).map(|_| bench.start(&["run", "--limit", "10"])).collect();
+    join_all(runs.into_iter().map(|run| run.ended())).await
+}
+
+async fn eight_runs_that_start_together_ask_for_one_token(kind: Kind) {
+    let bench = Bench::new(kind).await;
+    bench.queue(&csv(1..=80)).await;
+    for said in eight_runs(&bench).await {
+        // A lead that was put down on a busy machine is not taken up twice under a limit.
+        assert!([0, 4].contains(&said.code), "{said:?}");
+    }
+    assert_eq!((bench.asked("token"), bench.asked("assistants")), (1, 8));
+    bench.run().await.ends(0);
+    bench.has_exactly(1..=80);
+    assert_eq!(bench.asked("token"), 1);
+}
+
+async fn eight_runs_with_a_wrong_secret_ask_once_each(kind: Kind) {
+    let bench = Bench::new(kind).await;
+    bench.set("destinations.7targets.client_secret", "sandbox-wrong-secret");
+    bench.queue(&csv(1..=80)).await;
+    for said in eight_runs(&bench).await {
+        said.ends(2).says("check `client_id` and `client_secret`");
+    }
+    assert!(bench.asked("token") <= 8, "{}", bench.asked("token"));
+    untouched(&bench, 80).await;
+}
+
+async fn a_run_killed_while_it_asks_for_a_token_holds_nobody_up(kind: Kind) {
+    let bench = Bench::new(kind).await;
+    bench.queue(&csv(1..=10)).await;
+    bench.faults("token:hang=#1");
+    let killed = bench.start(&["run"]);
+    until("it asks for a token", || bench.asked("token") == 1).await;
+    killed.signal(Signal::KILL);
+    killed.ended().await.ends(137);
+    bench.run().await.ends(0);
+    bench.has_exactly(1..=10);
+    assert_eq!(bench.asked("token"), 2);
 }

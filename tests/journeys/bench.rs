@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use leadsync::sandbox::{FaultPlan, LedgerLead, Running, Sandbox, SandboxOptions};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use serde_json::Value;
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, Command};
@@ -34,6 +34,11 @@ pub async fn on_both<F: Future<Output = ()> + Send + 'static>(journey: impl Fn(K
     let failed = join_all(kinds.map(|kind| tokio::spawn(journey(kind)))).await.into_iter().zip(kinds);
     let failed: Vec<Kind> = failed.filter(|(result, _)| result.is_err()).map(|(_, kind)| kind).collect();
     assert!(failed.is_empty(), "failed on {failed:?}");
+}
+
+/// Many rounds instead of a quick one.
+pub fn is_long() -> bool {
+    std::env::var_os("LEADSYNC_TEST_LONG").is_some()
 }
 
 /// For databases that keep no key file. Hidden like every other secret.
@@ -145,6 +150,13 @@ impl Bench {
         table.insert(name.to_owned(), value.into());
     }
 
+    /// A text of the configuration.
+    pub fn get(&self, key: &str) -> String {
+        let config = toml::Value::Table(self.config.lock().unwrap().clone());
+        let value = key.split('.').fold(&config, |table, name| &table[name]);
+        value.as_str().unwrap().to_owned()
+    }
+
     /// Switches look-ups on.
     pub fn look_up(&self) {
         self.set("enrich.kind", "live_data");
@@ -203,17 +215,66 @@ impl Bench {
         self.watch(self.command(args), args)
     }
 
+    /// Starts the program to die at a point of [`leadsync::crash`], or to freeze there.
+    pub fn start_armed(&self, point: &str, args: &[&str]) -> Process {
+        self.start_with(&[("LEADSYNC_CRASH", point)], args)
+    }
+
+    /// Starts the program with these variables in its environment.
+    pub fn start_with(&self, variables: &[(&str, &str)], args: &[&str]) -> Process {
+        let mut command = self.command(args);
+        command.envs(variables.iter().copied());
+        self.watch(command, args)
+    }
+
+    /// Starts the program with this as its standard input.
+    pub fn start_fed(&self, args: &[&str], input: impl Into<Stdio>) -> Process {
+        let mut command = self.command(args);
+        command.stdin(input);
+        self.watch(command, args)
+    }
+
     fn watch(&self, mut command: Command, args: &[&str]) -> Process {
         let mut child = command.spawn().unwrap();
         let (mut out, mut err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        let so_far = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::clone(&so_far);
         let words = tokio::spawn(async move {
-            let (mut out_bytes, mut err_bytes) = (Vec::new(), Vec::new());
-            let (a, b) = tokio::join!(out.read_to_end(&mut out_bytes), err.read_to_end(&mut err_bytes));
-            a.and(b).unwrap();
+            let mut out_bytes = Vec::new();
+            let listening = async {
+                let mut some = [0; 4096];
+                loop {
+                    let n = err.read(&mut some).await.unwrap();
+                    heard.lock().unwrap().extend_from_slice(&some[..n]);
+                    if n == 0 {
+                        break;
+                    }
+                }
+            };
+            let (a, ()) = tokio::join!(out.read_to_end(&mut out_bytes), listening);
+            a.unwrap();
+            let err_bytes = std::mem::take(&mut *heard.lock().unwrap());
             (String::from_utf8(out_bytes).unwrap(), String::from_utf8(err_bytes).unwrap())
         });
         let secrets = self.secrets();
-        Process { child, words, secrets, args: args.join(" ") }
+        Process { child, words, so_far, secrets, args: args.join(" ") }
+    }
+
+    /// The same through a shell, which may change what the program inherits: in `script`, `"$@"` is the program.
+    pub fn start_in_shell(&self, script: &str, args: &[&str]) -> Process {
+        let program = self.command(args);
+        let program = program.as_std();
+        let mut command = Command::new("sh");
+        command.args(["-c", script, "sh"]).arg(program.get_program()).args(program.get_args());
+        for (name, value) in program.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        command.current_dir(self.dir.path());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        self.watch(command, args)
     }
 
     /// Runs the program to its end.
@@ -224,9 +285,7 @@ impl Bench {
     /// The same, with this on its standard input.
     pub async fn leadsync_fed(&self, args: &[&str], input: &str) -> Said {
         let file = std::fs::File::open(self.file("stdin", input)).unwrap();
-        let mut command = self.command(args);
-        command.stdin(file);
-        self.watch(command, args).ended().await
+        self.start_fed(args, file).ended().await
     }
 
     /// `import`, from a file with this content.
@@ -347,6 +406,18 @@ impl Bench {
         assert_eq!(told, there);
     }
 
+    /// The same, with the database read by another program: for where many do so.
+    #[track_caller]
+    pub fn agrees_by_sql(&self) {
+        let told = self.database.sql("SELECT email, remote_id FROM leads WHERE state = 'delivered'");
+        let mut told: Vec<String> = told.lines().map(str::to_owned).collect();
+        let mut there: Vec<String> =
+            self.leads().into_iter().map(|lead| format!("{}|{}", lead.email, lead.id)).collect();
+        told.sort();
+        there.sort();
+        assert_eq!(told, there);
+    }
+
     /// One number that SQL answers.
     pub fn number(&self, sql: &str) -> i64 {
         self.database.sql(sql).parse().unwrap()
@@ -362,15 +433,43 @@ impl Bench {
 pub struct Process {
     child: Child,
     words: JoinHandle<(String, String)>,
+    /// What it has said on standard error until now.
+    so_far: Arc<Mutex<Vec<u8>>>,
     secrets: Vec<String>,
     args: String,
 }
 
 impl Process {
+    /// Its number.
+    pub fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id().unwrap().try_into().unwrap()).unwrap()
+    }
+
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) {
         let Some(pid) = self.child.id() else { return };
         let _ = kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), signal);
+    }
+
+    /// Whether it is frozen (SIGSTOP).
+    pub fn is_frozen(&self) -> bool {
+        let Some(pid) = self.child.id() else { return false };
+        let pid = Pid::from_raw(pid.try_into().unwrap()).unwrap();
+        // Only a look: the runtime waits for the same process.
+        let look = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        waitid(WaitId::Pid(pid), look).unwrap().is_some()
+    }
+
+    /// Whether it has said this on standard error by now.
+    pub fn has_said(&self, words: &str) -> bool {
+        String::from_utf8_lossy(&self.so_far.lock().unwrap()).contains(words)
+    }
+
+    /// Whether it listens to signals by now, instead of being ended by them.
+    pub fn listens(&self) -> bool {
+        let status = read(format!("/proc/{}/status", self.pid().as_raw_nonzero()));
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+        u64::from_str_radix(caught.trim(), 16).unwrap() >> (Signal::TERM.as_raw() - 1) & 1 == 1
     }
 
     /// Whether it has ended.

@@ -6,15 +6,10 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use rustix::process::Signal;
 
-use crate::bench::{Bench, csv, until};
+use crate::bench::{Bench, csv, is_long, until};
 use crate::support::database::Kind;
 
 journeys![killed_again_and_again_every_lead_is_there_once, killed_while_importing_the_file_can_be_imported_again];
-
-/// Many rounds instead of a quick one.
-fn is_long() -> bool {
-    std::env::var_os("LEADSYNC_TEST_LONG").is_some()
-}
 
 /// Gets the tokens. Who is killed while asking for one keeps others from asking for half a minute: that is for long
 /// rounds.
@@ -27,8 +22,28 @@ async fn warm_up(bench: &Bench) {
 
 const KILLS: usize = 6;
 
+/// Says which seed it was if the test fails, so that it can be played again.
+struct Seed(u64);
+
+impl Drop for Seed {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("to play it again: LEADSYNC_TEST_SEED={}", self.0);
+        }
+    }
+}
+
+/// The one asked for, or a few.
+fn seeds() -> Vec<u64> {
+    match std::env::var("LEADSYNC_TEST_SEED") {
+        Ok(seed) => vec![seed.parse().expect("LEADSYNC_TEST_SEED is a number")],
+        Err(_) => (0..if is_long() { 12 } else { 1 }).collect(),
+    }
+}
+
 async fn killed_again_and_again_every_lead_is_there_once(kind: Kind) {
-    for seed in 0..if is_long() { 12 } else { 1 } {
+    for seed in seeds() {
+        let _told = Seed(seed);
         let mut dice = StdRng::seed_from_u64(seed);
         let bench = Bench::with(kind, |options| {
             options.seed = seed;
@@ -59,7 +74,7 @@ async fn killed_again_and_again_every_lead_is_there_once(kind: Kind) {
         finish(&bench).await;
         bench.has_exactly(1..=leads);
         bench.agrees().await;
-        assert_eq!(bench.states().await.len(), 1, "seed {seed}");
+        assert_eq!(bench.states().await.len(), 1);
         bench.nothing_is_leased();
     }
 }

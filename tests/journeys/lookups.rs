@@ -13,6 +13,11 @@ journeys![
     a_wrong_look_up_secret_touches_no_lead,
     a_look_up_service_that_is_away_touches_no_lead,
     a_look_up_that_fails_once_is_repeated,
+    people_for_whom_the_look_up_fails_stop_nobody_else,
+    people_for_whom_the_look_up_fails_are_sent_without_it_if_that_is_wanted,
+    people_for_whom_no_reply_comes_are_paid_for_once,
+    a_service_that_fails_for_everybody_costs_no_attempt_and_is_left_alone,
+    a_service_that_breaks_down_while_a_culprit_is_searched_costs_no_attempt,
 ];
 
 async fn with_look_ups(kind: Kind, found: f64) -> Bench {
@@ -143,4 +148,85 @@ async fn a_look_up_that_fails_once_is_repeated(kind: Kind) {
     bench.import(&csv(1..=3)).await.ends(0);
     bench.has_exactly(1..=3);
     assert!(bench.results().await.iter().all(|lead| lead["enriched"] == true));
+}
+
+/// Leads `numbers` are the culprits.
+fn fails_for(fault: &str, numbers: &[usize]) -> String {
+    numbers.iter().map(|n| format!("find:{fault}={},", email(*n))).collect()
+}
+
+async fn people_for_whom_the_look_up_fails_stop_nobody_else(kind: Kind) {
+    let bench = with_look_ups(kind, 1.0).await;
+    bench.set("retry.max_attempts", 3);
+    bench.faults(&fails_for("500", &[3, 17]));
+    bench.import(&csv(1..=40)).await.ends(3);
+    bench.has_exactly((1..=40).filter(|n| ![3, 17].contains(n)));
+    assert_eq!(bench.sandbox.totals().credits_used, 38);
+    let leads = bench.results().await;
+    for (n, lead) in (1..).zip(&leads) {
+        let fails = [3, 17].contains(&n);
+        let expected = if fails { ("exhausted", 3) } else { ("delivered", 0) };
+        assert_eq!((&lead["state"], &lead["attempts"]), (&expected.0.into(), &expected.1.into()), "{lead}");
+        let reason = lead["reason"].as_str().unwrap_or_default();
+        assert_eq!(fails, reason.contains("gave up after 3 attempts to look it up"), "{lead}");
+    }
+    // By halves, once; later each alone, with one question to see whether the service works.
+    assert!(bench.asked("find") <= 40, "{}", bench.asked("find"));
+    // Once the service has an answer for them they go on like all others.
+    bench.faults("");
+    bench.leadsync(&["retry", "--state", "exhausted"]).await.ends(0);
+    bench.run().await.ends(0);
+    bench.has_exactly(1..=40);
+    assert!(bench.results().await.iter().all(|lead| lead["enriched"] == true));
+}
+
+async fn people_for_whom_the_look_up_fails_are_sent_without_it_if_that_is_wanted(kind: Kind) {
+    let bench = with_look_ups(kind, 1.0).await;
+    bench.set("enrich.when_unavailable", "send");
+    bench.faults(&fails_for("502", &[2]));
+    bench.import(&csv(1..=6)).await.ends(0);
+    bench.has_exactly(1..=6);
+    assert_eq!(bench.sandbox.totals().credits_used, 5);
+    let said = bench.leadsync(&["explain", &email(2)]).await.ends(0);
+    assert!(said.out.contains("not looked up: the service fails for this person"), "{}", said.out);
+    assert_eq!(bench.number("SELECT sum(attempts) FROM leads"), 0);
+}
+
+async fn people_for_whom_no_reply_comes_are_paid_for_once(kind: Kind) {
+    let bench = with_look_ups(kind, 1.0).await;
+    bench.set("retry.max_attempts", 2);
+    bench.set("enrich.timeout", "300ms");
+    // Enough for each of them, and for asking once more for those who may have been paid for.
+    bench.set("enrich.daily_credits", 14);
+    bench.faults(&(fails_for("hang", &[4]) + &fails_for("reset-after", &[9])));
+    bench.import(&csv(1..=12)).await.ends(3);
+    bench.has_exactly((1..=12).filter(|n| ![4, 9].contains(n)));
+    assert_eq!(bench.states().await["exhausted"], 2);
+    assert_eq!(bench.number("SELECT sum(used) FROM quotas"), 14);
+}
+
+async fn a_service_that_fails_for_everybody_costs_no_attempt_and_is_left_alone(kind: Kind) {
+    let bench = with_look_ups(kind, 1.0).await;
+    bench.faults("find:500=100%");
+    bench.import(&csv(1..=80)).await.ends(4).says("look-ups in a row failed");
+    untouched(&bench, 80).await;
+    // Three times the whole batch, with its repeats, and two people alone.
+    assert!(bench.asked("find") <= 21, "{}", bench.asked("find"));
+    bench.faults("");
+    bench.run().await.ends(0);
+    bench.has_exactly(1..=80);
+}
+
+async fn a_service_that_breaks_down_while_a_culprit_is_searched_costs_no_attempt(kind: Kind) {
+    let bench = with_look_ups(kind, 1.0).await;
+    // The whole batch fails five times, somebody is answered, and from then on nobody.
+    let from_then_on: Vec<String> = (7..=90).map(|n: usize| n.to_string()).collect();
+    bench.faults(&format!("{}find:500=#{}", fails_for("500", &[3]), from_then_on.join("+")));
+    bench.import(&csv(1..=20)).await.ends(4);
+    assert_eq!(bench.number("SELECT sum(attempts) FROM leads"), 0);
+    assert!(bench.asked("find") <= 40, "{}", bench.asked("find"));
+    bench.faults("");
+    bench.run().await.ends(0);
+    bench.has_exactly(1..=20);
+    assert_eq!(bench.sandbox.totals().credits_used, 20);
 }

@@ -126,11 +126,11 @@ impl Vault for Flaky {
     async fn replace_token(&self, account: &str, generation: i64, token: &StoredToken) -> Result<bool> {
         self.around(true, self.inner.replace_token(account, generation, token)).await
     }
-    async fn abandon_refresh(&self, account: &str, holder: i64) -> Result<()> {
-        self.around(false, self.inner.abandon_refresh(account, holder)).await
+    async fn abandon_refresh(&self, account: &str, holder: i64, not_before: Timestamp) -> Result<()> {
+        self.around(false, self.inner.abandon_refresh(account, holder, not_before)).await
     }
-    async fn mark_needs_login(&self, account: &str, generation: i64, why: &str) -> Result<()> {
-        self.around(false, self.inner.mark_needs_login(account, generation, why)).await
+    async fn mark_needs_login(&self, account: &str, generation: i64, holder: i64, why: &str) -> Result<bool> {
+        self.around(false, self.inner.mark_needs_login(account, generation, holder, why)).await
     }
     async fn sealed_key(&self, name: &str) -> Result<Option<Vec<u8>>> {
         self.around(false, self.inner.sealed_key(name)).await
@@ -168,6 +168,12 @@ impl Vault for Flaky {
 impl Ledger for Flaky {
     async fn begin_run(&self, command: &str, now: Timestamp) -> Result<RunId> {
         self.around(false, self.inner.begin_run(command, now)).await
+    }
+    async fn begin_turn(&self, command: &str, turn: Turn, until: Timestamp, now: Timestamp) -> Result<TurnAnswer> {
+        self.around(false, self.inner.begin_turn(command, turn, until, now)).await
+    }
+    async fn renew_turn(&self, run: RunId, until: Timestamp, now: Timestamp) -> Result<Option<RunRecord>> {
+        self.around(true, self.inner.renew_turn(run, until, now)).await
     }
     async fn finish_run(&self, run: RunId, exit_code: i32, now: Timestamp) -> Result<()> {
         self.around(false, self.inner.finish_run(run, exit_code, now)).await

@@ -1,12 +1,16 @@
 //! Runs, pages, filters.
 
 use leadsync::lead::{Event, LeadId, LeadState};
-use leadsync::store::{LeadFilter, NewLead, RunId, StateCount, Step};
+use leadsync::store::{LeadFilter, NewLead, RunId, RunStanding, StateCount, Step, Turn, TurnAnswer};
 
 use crate::bench::{Bench, DESTINATION, NOW, event, later, new_lead, prepare, refuse, send};
 
 cases![
     runs_are_told_newest_first,
+    an_exclusive_run_begins_only_alone_and_keeps_the_others_out,
+    a_run_that_is_silent_is_in_nobodys_way_and_yields_to_who_came_since,
+    a_run_that_only_loads_needs_no_turn,
+    of_many_exclusive_runs_at_once_one_begins,
     states_are_counted_by_destination,
     pages_follow_each_other_without_gaps,
     every_filter_narrows,
@@ -41,6 +45,86 @@ async fn runs_are_told_newest_first(bench: Bench) {
     assert_eq!((runs[1].finished_at, runs[1].exit_code), (None, None));
     assert_eq!(bench.runs(1).await.unwrap().len(), 1);
     assert_eq!(bench.run(RunId(999)).await.unwrap(), None);
+}
+
+/// The run that has begun.
+#[track_caller]
+fn begun(answer: TurnAnswer) -> RunId {
+    match answer {
+        TurnAnswer::Begun(run) => run,
+        TurnAnswer::Taken(other) => panic!("run {} is in the way", other.id),
+    }
+}
+
+/// The run that is in the way.
+#[track_caller]
+fn in_the_way(answer: TurnAnswer) -> RunId {
+    match answer {
+        TurnAnswer::Begun(run) => panic!("run {run} has begun"),
+        TurnAnswer::Taken(other) => other.id,
+    }
+}
+
+async fn an_exclusive_run_begins_only_alone_and_keeps_the_others_out(bench: Bench) {
+    let begin = async |turn, now| bench.begin_turn("run", turn, later(60_000), now).await.unwrap();
+    let one = begun(begin(Turn::Shared, NOW).await);
+    let two = begun(begin(Turn::Shared, NOW).await);
+    assert_eq!(in_the_way(begin(Turn::Exclusive, later(1)).await), one);
+    bench.finish_run(one, 0, later(2)).await.unwrap();
+    assert_eq!(in_the_way(begin(Turn::Exclusive, later(3)).await), two);
+    bench.finish_run(two, 0, later(4)).await.unwrap();
+
+    let alone = begun(begin(Turn::Exclusive, later(5)).await);
+    assert_eq!(in_the_way(begin(Turn::Shared, later(6)).await), alone);
+    assert_eq!(in_the_way(begin(Turn::Exclusive, later(6)).await), alone);
+    let record = bench.run(alone).await.unwrap().unwrap();
+    assert_eq!((record.turn, record.alive_until), (Some(Turn::Exclusive), Some(later(60_000))));
+    assert_eq!(record.standing(later(6)), RunStanding::AtWork);
+    bench.finish_run(alone, 0, later(7)).await.unwrap();
+    assert_eq!(bench.run(alone).await.unwrap().unwrap().standing(later(8)), RunStanding::Ended);
+    begun(begin(Turn::Shared, later(8)).await);
+    assert_eq!(bench.runs(10).await.unwrap().len(), 5, "who is refused leaves no run behind");
+}
+
+async fn a_run_that_is_silent_is_in_nobodys_way_and_yields_to_who_came_since(bench: Bench) {
+    let old = begun(bench.begin_turn("run", Turn::Exclusive, later(60), NOW).await.unwrap());
+    assert_eq!(bench.renew_turn(old, later(90), later(50)).await.unwrap(), None);
+    assert_eq!(in_the_way(bench.begin_turn("run", Turn::Shared, later(140), later(80)).await.unwrap()), old);
+    assert_eq!(bench.run(old).await.unwrap().unwrap().standing(later(90)), RunStanding::Silent);
+
+    let new = begun(bench.begin_turn("run", Turn::Shared, later(150), later(90)).await.unwrap());
+    let other = bench.renew_turn(old, later(200), later(100)).await.unwrap().unwrap();
+    assert_eq!(other.id, new);
+    let silent = bench.run(old).await.unwrap().unwrap();
+    assert_eq!((silent.alive_until, silent.standing(later(100))), (Some(later(90)), RunStanding::Silent));
+    assert_eq!(bench.renew_turn(new, later(200), later(110)).await.unwrap(), None, "the newcomer stays");
+
+    // Silent, and nobody came: it goes on.
+    let back = begun(bench.begin_turn("run", Turn::Shared, later(300), later(250)).await.unwrap());
+    assert_eq!(bench.renew_turn(back, later(400), later(350)).await.unwrap(), None);
+    assert_eq!(bench.run(back).await.unwrap().unwrap().standing(later(350)), RunStanding::AtWork);
+}
+
+async fn a_run_that_only_loads_needs_no_turn(bench: Bench) {
+    let alone = begun(bench.begin_turn("run", Turn::Exclusive, later(60), NOW).await.unwrap());
+    let loads = bench.begin_run("import", later(1)).await.unwrap();
+    assert_eq!(bench.renew_turn(loads, later(60), later(1)).await.unwrap(), None);
+    let record = bench.run(loads).await.unwrap().unwrap();
+    assert_eq!((record.turn, record.standing(later(2))), (None, RunStanding::AtWork));
+    assert_eq!(bench.renew_turn(alone, later(70), later(2)).await.unwrap(), None);
+    bench.finish_run(alone, 0, later(3)).await.unwrap();
+    begun(bench.begin_turn("run", Turn::Exclusive, later(60), later(4)).await.unwrap());
+}
+
+async fn of_many_exclusive_runs_at_once_one_begins(bench: Bench) {
+    let mut stores = Vec::new();
+    for _ in 0..6 {
+        stores.push(bench.database.again().await);
+    }
+    let ask = stores.iter().map(|store| store.begin_turn("run", Turn::Exclusive, later(60), NOW));
+    let answers = futures_util::future::join_all(ask).await.into_iter().map(Result::unwrap);
+    let (begun, refused): (Vec<_>, Vec<_>) = answers.partition(|answer| matches!(answer, TurnAnswer::Begun(_)));
+    assert_eq!((begun.len(), refused.len()), (1, 5));
 }
 
 async fn states_are_counted_by_destination(bench: Bench) {

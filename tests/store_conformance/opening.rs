@@ -85,7 +85,7 @@ async fn four_processes_may_migrate_at_once(database: TestDatabase) {
 
 async fn a_newer_schema_is_refused(database: TestDatabase) {
     database.store.migrate().await.unwrap();
-    database.sql("UPDATE _leadsync_migrations SET version = 9999 WHERE version = (SELECT max(version) FROM _leadsync_migrations)");
+    database.sql("UPDATE _leadsync_migrations SET version = 9999 WHERE version = 1");
     for said in [
         open(&database.settings).await.err().unwrap(),
         open_ready(&database.settings, true).await.err().unwrap(),
@@ -218,4 +218,18 @@ async fn a_connection_that_the_server_cuts_is_replaced() {
     assert_eq!(store.state_counts().await.unwrap()[0].count, 1);
     store.close().await;
     admin.sql_alone(&format!("DROP DATABASE {name}"));
+}
+
+#[tokio::test]
+async fn a_transaction_that_sqlite_undid_by_itself_spoils_nothing_after_it() {
+    let bench = Bench::new(Kind::Sqlite).await;
+    // As a full disk does: the whole transaction is rolled back, not only the statement.
+    bench.database.sql("CREATE TRIGGER undo BEFORE INSERT ON leads BEGIN SELECT RAISE(ROLLBACK, 'undone'); END");
+    for _ in 0..2 {
+        let said = bench.enqueue(bench.run, &[new_lead("a@example.com")], NOW).await.unwrap_err();
+        assert!(matches!(said, StoreError::Failed { doing: "enqueue", .. }), "{said}");
+    }
+    bench.database.sql("DROP TRIGGER undo");
+    bench.enqueue(bench.run, &[new_lead("a@example.com")], NOW).await.unwrap();
+    assert_eq!(bench.database.sql("SELECT count(*) FROM leads"), "1", "committed, and seen by others");
 }

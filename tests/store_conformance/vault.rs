@@ -12,11 +12,13 @@ cases![
     a_token_is_replaced_only_by_its_successor,
     one_worker_refreshes_while_the_others_wait,
     eight_workers_get_one_turn,
-    a_lost_refresh_permits_one_repeat,
-    asking_again_for_the_same_turn_is_no_repeat,
-    an_abandoned_refresh_makes_room_at_once,
+    a_refresh_that_never_ended_is_counted_until_the_generation_changes,
+    asking_again_for_the_same_turn_is_no_repeat_and_holds_it_for_longer,
+    an_abandoned_refresh_makes_room_and_does_not_count_as_lost,
+    a_token_service_that_wants_a_pause_gets_it_from_all_workers,
     an_outdated_generation_gets_no_turn,
-    a_dead_grant_is_marked_only_while_it_is_current,
+    a_dead_grant_is_marked_by_whose_turn_it_is_while_it_is_current,
+    a_grant_that_was_dead_from_the_start_is_remembered,
     the_first_sealed_key_stays,
     a_quota_gives_what_is_left_and_takes_back,
     a_quota_is_exact_for_eight_workers,
@@ -57,13 +59,13 @@ async fn turn(bench: &Bench, generation: i64, holder: i64, now: Timestamp) -> Re
 }
 
 async fn one_worker_refreshes_while_the_others_wait(bench: Bench) {
-    assert_eq!(turn(&bench, 0, 1, NOW).await, RefreshTurn::Yours { repeated: false });
+    assert_eq!(turn(&bench, 0, 1, NOW).await, RefreshTurn::Yours { lost: 0 });
     assert_eq!(bench.token("acme").await.unwrap(), None, "a refresh that has begun is no token");
     assert!(bench.tokens().await.unwrap().is_empty());
     assert_eq!(turn(&bench, 0, 2, later(999)).await, RefreshTurn::Busy { until: later(1_000) });
     assert!(bench.replace_token("acme", 0, &token(1)).await.unwrap());
     assert_eq!(turn(&bench, 0, 2, later(999)).await, RefreshTurn::Superseded);
-    assert_eq!(turn(&bench, 1, 2, later(999)).await, RefreshTurn::Yours { repeated: false });
+    assert_eq!(turn(&bench, 1, 2, later(999)).await, RefreshTurn::Yours { lost: 0 });
 }
 
 async fn eight_workers_get_one_turn(bench: Bench) {
@@ -73,30 +75,45 @@ async fn eight_workers_get_one_turn(bench: Bench) {
         store.begin_refresh("acme", 0, holder, later(1_000), NOW).await.unwrap()
     });
     let turns = futures_util::future::join_all(turns).await;
-    let mine = turns.iter().filter(|turn| **turn == RefreshTurn::Yours { repeated: false }).count();
+    let mine = turns.iter().filter(|turn| **turn == RefreshTurn::Yours { lost: 0 }).count();
     let busy = turns.iter().filter(|turn| **turn == RefreshTurn::Busy { until: later(1_000) }).count();
     assert_eq!((mine, busy), (1, 7));
 }
 
-async fn a_lost_refresh_permits_one_repeat(bench: Bench) {
+async fn a_refresh_that_never_ended_is_counted_until_the_generation_changes(bench: Bench) {
     turn(&bench, 0, 1, NOW).await;
-    assert_eq!(turn(&bench, 0, 2, later(1_000)).await, RefreshTurn::Yours { repeated: true });
+    assert_eq!(turn(&bench, 0, 2, later(1_000)).await, RefreshTurn::Yours { lost: 1 });
     assert_eq!(turn(&bench, 0, 3, later(1_500)).await, RefreshTurn::Busy { until: later(2_000) });
+    assert_eq!(turn(&bench, 0, 3, later(2_000)).await, RefreshTurn::Yours { lost: 2 });
     assert!(bench.replace_token("acme", 0, &token(1)).await.unwrap());
-    assert_eq!(turn(&bench, 1, 3, later(1_500)).await, RefreshTurn::Yours { repeated: false });
+    assert_eq!(turn(&bench, 1, 4, later(2_500)).await, RefreshTurn::Yours { lost: 0 });
 }
 
-async fn asking_again_for_the_same_turn_is_no_repeat(bench: Bench) {
+async fn asking_again_for_the_same_turn_is_no_repeat_and_holds_it_for_longer(bench: Bench) {
     turn(&bench, 0, 1, NOW).await;
-    assert_eq!(turn(&bench, 0, 1, later(10)).await, RefreshTurn::Yours { repeated: false });
+    assert_eq!(turn(&bench, 0, 1, later(500)).await, RefreshTurn::Yours { lost: 0 });
+    assert_eq!(turn(&bench, 0, 2, later(1_400)).await, RefreshTurn::Busy { until: later(1_500) });
+    // Even after it lapsed, as long as nobody else asked.
+    assert_eq!(turn(&bench, 0, 1, later(9_000)).await, RefreshTurn::Yours { lost: 0 });
 }
 
-async fn an_abandoned_refresh_makes_room_at_once(bench: Bench) {
+async fn an_abandoned_refresh_makes_room_and_does_not_count_as_lost(bench: Bench) {
     turn(&bench, 0, 1, NOW).await;
-    bench.abandon_refresh("acme", 2).await.unwrap();
+    bench.abandon_refresh("acme", 2, NOW).await.unwrap();
     assert!(matches!(turn(&bench, 0, 3, NOW).await, RefreshTurn::Busy { .. }), "only the holder can abandon it");
-    bench.abandon_refresh("acme", 1).await.unwrap();
-    assert_eq!(turn(&bench, 0, 3, NOW).await, RefreshTurn::Yours { repeated: false });
+    bench.abandon_refresh("acme", 1, NOW).await.unwrap();
+    assert_eq!(turn(&bench, 0, 3, NOW).await, RefreshTurn::Yours { lost: 0 });
+    // That of the third is lost; that of the fourth isn't, but that doesn't bring back what the third may have spent.
+    assert_eq!(turn(&bench, 0, 4, later(1_000)).await, RefreshTurn::Yours { lost: 1 });
+    bench.abandon_refresh("acme", 4, later(1_000)).await.unwrap();
+    assert_eq!(turn(&bench, 0, 5, later(1_000)).await, RefreshTurn::Yours { lost: 1 });
+}
+
+async fn a_token_service_that_wants_a_pause_gets_it_from_all_workers(bench: Bench) {
+    turn(&bench, 0, 1, NOW).await;
+    bench.abandon_refresh("acme", 1, later(700)).await.unwrap();
+    assert_eq!(turn(&bench, 0, 2, later(699)).await, RefreshTurn::Busy { until: later(700) });
+    assert_eq!(turn(&bench, 0, 2, later(700)).await, RefreshTurn::Yours { lost: 0 });
 }
 
 async fn an_outdated_generation_gets_no_turn(bench: Bench) {
@@ -105,16 +122,28 @@ async fn an_outdated_generation_gets_no_turn(bench: Bench) {
     assert_eq!(turn(&bench, 2, 1, NOW).await, RefreshTurn::Superseded);
 }
 
-async fn a_dead_grant_is_marked_only_while_it_is_current(bench: Bench) {
+async fn a_dead_grant_is_marked_by_whose_turn_it_is_while_it_is_current(bench: Bench) {
+    let why = "the refresh token was refused";
     bench.replace_token("acme", 0, &token(1)).await.unwrap();
-    bench.mark_needs_login("acme", 0, "too old").await.unwrap();
-    assert_eq!(bench.token("acme").await.unwrap().unwrap().needs_login, None);
     turn(&bench, 1, 1, NOW).await;
-    bench.mark_needs_login("acme", 1, "the refresh token was refused").await.unwrap();
-    let marked = bench.token("acme").await.unwrap().unwrap();
-    assert_eq!(marked.needs_login.as_deref(), Some("the refresh token was refused"));
+    assert!(!bench.mark_needs_login("acme", 0, 1, why).await.unwrap(), "of an older generation");
+    assert!(!bench.mark_needs_login("acme", 1, 2, why).await.unwrap(), "not its turn");
+    assert_eq!(bench.token("acme").await.unwrap().unwrap().needs_login, None);
+    assert!(bench.mark_needs_login("acme", 1, 1, why).await.unwrap());
+    assert_eq!(bench.token("acme").await.unwrap().unwrap().needs_login.as_deref(), Some(why));
+    assert_eq!(turn(&bench, 1, 3, later(90_000)).await, RefreshTurn::NeedsLogin { why: why.to_owned() });
     assert!(bench.replace_token("acme", 1, &token(2)).await.unwrap());
     assert_eq!(bench.token("acme").await.unwrap(), Some(token(2)));
+    assert_eq!(turn(&bench, 2, 3, NOW).await, RefreshTurn::Yours { lost: 0 });
+}
+
+async fn a_grant_that_was_dead_from_the_start_is_remembered(bench: Bench) {
+    turn(&bench, 0, 1, NOW).await;
+    assert!(bench.mark_needs_login("acme", 0, 1, "refused").await.unwrap());
+    assert_eq!(turn(&bench, 0, 2, later(90_000)).await, RefreshTurn::NeedsLogin { why: "refused".to_owned() });
+    assert_eq!(bench.token("acme").await.unwrap(), None, "that is no token");
+    let all = bench.tokens().await.unwrap();
+    assert_eq!((all.len(), all[0].1.generation, all[0].1.needs_login.as_deref()), (1, 0, Some("refused")));
 }
 
 async fn the_first_sealed_key_stays(bench: Bench) {

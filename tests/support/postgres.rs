@@ -182,8 +182,8 @@ fn binaries() -> Option<PathBuf> {
     candidates.into_iter().find(complete)
 }
 
-/// Postgres refuses to run as root; then this is how to become somebody else, who is given the directory.
-fn unprivileged(dir: &Path) -> Vec<String> {
+/// Postgres and its pooler refuse to run as root; then this is how to become somebody else, who is given the directory.
+pub fn unprivileged(dir: &Path) -> Vec<String> {
     if !rustix::process::geteuid().is_root() {
         return Vec::new();
     }

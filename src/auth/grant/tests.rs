@@ -1,5 +1,7 @@
 use http::{HeaderMap, HeaderName};
+use proptest::prelude::*;
 
+use super::rotating::Spelling;
 use super::*;
 use crate::exit::Exit;
 
@@ -34,7 +36,7 @@ fn life(headers: &[(&'static str, &str)], body: &str) -> Duration {
 
 #[test]
 fn client_credentials_are_a_basic_header_and_a_form() {
-    let request = cognito().request();
+    let request = cognito().request(None);
     assert_eq!(request.method, Method::POST);
     assert_eq!(request.headers[AUTHORIZATION], "Basic Y2xpZW50OnNlL2NyZXQ=");
     assert!(request.headers[AUTHORIZATION].is_sensitive());
@@ -45,7 +47,7 @@ fn client_credentials_are_a_basic_header_and_a_form() {
 #[test]
 fn a_live_data_service_account_logs_in_with_json() {
     let login = SessionLogin::ServiceAccount { client_id: "sa_1".into(), client_secret: Secret::new("s") };
-    let request = session(login).request();
+    let request = session(login).request(None);
     assert_eq!(request.headers[CONTENT_TYPE], "application/json");
     let body: Value = serde_json::from_slice(&request.body).unwrap();
     assert_eq!(body, json!({"grantType": "clientCredentials", "clientId": "sa_1", "clientSecret": "s"}));
@@ -54,7 +56,7 @@ fn a_live_data_service_account_logs_in_with_json() {
 #[test]
 fn a_live_data_user_logs_in_with_a_form() {
     let login = SessionLogin::Password { username: "ann@example.com".into(), password: Secret::new("p&w d") };
-    let request = session(login).request();
+    let request = session(login).request(None);
     assert_eq!(&request.body[..], b"username=ann%40example.com&password=p%26w+d");
 }
 
@@ -150,7 +152,111 @@ fn an_overloaded_token_service_is_unavailable_and_not_a_wrong_password() {
 #[test]
 fn debug_output_shows_no_secret_and_nobody() {
     let login = SessionLogin::Password { username: "u".into(), password: Secret::new("topsecret") };
-    let shown = format!("{:?} {:?} {:?}", cognito(), session(login), cognito().request());
+    let shown = format!("{:?} {:?} {:?}", cognito(), session(login), cognito().request(None));
     let once = "Grant(https://login.example.com/oauth2/token) Grant(https://id.example.com/session)";
     assert_eq!(shown, format!("{once} POST https://login.example.com/oauth2/token"));
+}
+
+fn rotating(spelling: Spelling) -> Grant {
+    Grant::Rotating(RotatingGrant {
+        token_url: "https://api.example.com/oauth/token".parse().unwrap(),
+        client_id: "app".into(),
+        client_secret: Secret::new("top&secret"),
+        seed: Secret::new("first\n"),
+        spelling,
+        user_type: Some("Location".into()),
+        api_version: Some(HeaderValue::from_static("v3")),
+    })
+}
+
+#[test]
+fn a_refresh_token_is_exchanged_in_a_form_as_the_api_spells_it() {
+    let request = rotating(Spelling::Snake).request(None);
+    assert_eq!(request.headers["version"], "v3");
+    let expected =
+        b"grant_type=refresh_token&refresh_token=first&client_id=app&client_secret=top%26secret&user_type=Location";
+    assert_eq!(&request.body[..], expected);
+    let request = rotating(Spelling::Camel).request(Some(&Secret::new("second")));
+    let expected =
+        b"grantType=refresh_token&refreshToken=second&clientId=app&clientSecret=top%26secret&userType=Location";
+    assert_eq!(&request.body[..], expected);
+    assert_eq!(format!("{:?}", rotating(Spelling::Camel)), "Grant(https://api.example.com/oauth/token)");
+}
+
+#[test]
+fn the_next_refresh_token_is_read_in_either_spelling() {
+    let read = |body: &str| rotating(Spelling::Camel).read(&reply(200, &[], body), ASKED_AT).unwrap().refresh;
+    assert_eq!(read(r#"{"accessToken": "a", "refreshToken": "r"}"#), Some(Secret::new("r")));
+    assert_eq!(read(r#"{"access_token": "a", "refresh_token": "r"}"#), Some(Secret::new("r")));
+    assert_eq!(read(r#"{"access_token": "a", "refresh_token": ""}"#), None);
+}
+
+#[test]
+fn a_spent_refresh_token_is_told_from_a_wrong_client() {
+    let dead = |status, body: &str| {
+        let error = rotating(Spelling::Camel).read(&reply(status, &[], body), ASKED_AT).unwrap_err();
+        matches!(error, AuthError::NeedsLogin { .. })
+    };
+    assert!(dead(400, r#"{"error": "invalid_grant", "error_description": "expired"}"#));
+    assert!(dead(400, r#"{"statusCode": 400, "message": "Invalid grant: refresh token is invalid"}"#));
+    assert!(!dead(401, r#"{"error": "invalid_client"}"#));
+    assert!(!dead(400, r#"{"statusCode": 400, "message": "Location is not active"}"#));
+    assert!(!dead(503, r#"{"error": "invalid_grant"}"#));
+    // Where no refresh token is used, the same word is about the credentials.
+    let error = cognito().read(&reply(400, &[], r#"{"error": "invalid_grant"}"#), ASKED_AT).unwrap_err();
+    assert!(matches!(error, AuthError::Refused { .. }));
+}
+
+/// Values that a token service might give for anything.
+fn odd_value() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        any::<bool>().prop_map(Value::from),
+        Just(Value::Null),
+        Just(json!({"error": ["x"]})),
+        "\\PC{0,30}".prop_map(Value::from),
+        "-?[0-9]{1,25}".prop_map(Value::from),
+        "[+-]?[0-9]{4,6}-[01][0-9]-[0-3][0-9][T ][0-2][0-9]:[0-6][0-9]:[0-6][0-9](\\.[0-9]{1,12})?(Z|[+-][0-9]{2}:[0-9]{2})?"
+            .prop_map(Value::from),
+        Just(json!("9999-12-31T23:59:59.999999999Z")),
+        Just(json!("-009999-01-01T00:00:00Z")),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn any_answer_of_a_token_service_is_a_token_of_a_sane_age_or_an_error_without_its_words(
+        fields in prop::collection::btree_map(
+            prop::sample::select(vec!["accessToken", "access_token", "expiresAt", "expires_at", "expiresIn", "expires_in", "error", "error_description"]),
+            odd_value(),
+            0..6,
+        ),
+        bytes in prop::collection::vec(any::<u8>(), 0..100),
+        date in "[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT|[ -~]{0,30}",
+        status in prop::sample::select(vec![200u16, 201, 204, 302, 400, 401, 403, 404, 408, 429, 500, 503]),
+        asked_at in prop_oneof![Just(ASKED_AT.ms()), any::<i64>()],
+    ) {
+        let asked_at = Timestamp::from_ms(asked_at);
+        let service = session(SessionLogin::ServiceAccount { client_id: "c".into(), client_secret: Secret::new("s") });
+        for body in [json!(fields).to_string().into_bytes(), bytes] {
+            for grant in [cognito(), service.clone()] {
+                let reply = Reply { body: Bytes::from(body.clone()), ..reply(status, &[("date", &date)], "") };
+                match grant.read(&reply, asked_at) {
+                    Ok(token) => {
+                        prop_assert!(reply.status.is_success() && !token.access.expose().is_empty());
+                        prop_assert!(asked_at.until(token.expires_at) <= LIFETIME_MAX);
+                    }
+                    Err(error) => {
+                        let told = format!("{error} {error:?} {:?}", error.remedy());
+                        prop_assert!(!told.contains('\n') && told.len() < 1_000, "{}", told);
+                        if let Some(said) = fields.get("error_description").and_then(Value::as_str).filter(|said| said.len() > 12) {
+                            prop_assert!(!told.contains(said), "{}", told);
+                        }
+                    }
+                }
+            }
+        }
+    }
 }

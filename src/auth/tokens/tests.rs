@@ -1,3 +1,6 @@
+mod fleet;
+mod rotation;
+
 use std::net::SocketAddr;
 
 use super::*;
@@ -119,7 +122,11 @@ fn stored(tokens: &Tokens, account: &Account, access: &str, life: Duration, left
     let expires_at = SystemClock.now().plus(left);
     StoredToken {
         generation: 5,
-        sealed: tokens.0.keyring.seal(format!(r#"{{"access":"{access}"}}"#).as_bytes(), &place(account)).unwrap(),
+        sealed: tokens
+            .0
+            .keyring
+            .seal(format!(r#"{{"access":"{access}"}}"#).as_bytes(), &secrets::place(account))
+            .unwrap(),
         expires_at,
         refreshed_at: expires_at.minus(life),
         needs_login: None,
@@ -235,7 +242,7 @@ async fn a_database_that_restarts_is_waited_for() {
     vault.set_down(true);
     let (other, of) = (tokens(&vault), account.clone());
     let waiting = tokio::spawn(async move { get(&other, &of).await });
-    sleep(DATABASE_PATIENCE / 2).await;
+    tokio::time::sleep(refresh::DATABASE_PATIENCE / 2).await;
     vault.set_down(false);
     assert_eq!(waiting.await.unwrap(), ("t1".into(), 1));
 }

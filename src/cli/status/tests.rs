@@ -1,7 +1,7 @@
 use super::*;
 use crate::cli::console::plain;
 use crate::cli::fake::{FakeStore, NOW, lead};
-use crate::store::{RunCounts, RunId, Waiting};
+use crate::store::{RunCounts, RunId, Turn, Waiting};
 use std::time::Duration;
 
 fn known() -> Known {
@@ -40,6 +40,8 @@ fn busy() -> FakeStore {
             finished_at: Some(NOW.minus(Duration::from_secs(3587))),
             exit_code: Some(3),
             counts,
+            turn: Some(Turn::Shared),
+            alive_until: Some(NOW.minus(Duration::from_secs(3530))),
         }],
         ..FakeStore::of(leads)
     }
@@ -89,6 +91,33 @@ async fn the_json_object_has_the_fixed_fields() {
     assert_eq!((&run["id"], &run["exit_code"], &run["delivered"]), (&json!(7), &json!(3), &json!(3)));
     assert_eq!(run["started_at"], "2026-11-22T04:30:59Z");
     assert_eq!(run["finished_at"], "2026-11-22T04:31:12Z");
+}
+
+#[tokio::test]
+async fn a_run_that_did_not_end_is_at_work_or_it_was_killed() {
+    let mut store = busy();
+    let run = |id, turn, alive_until| RunRecord {
+        id: RunId(id),
+        command: "run".into(),
+        started_at: NOW.minus(Duration::from_secs(120)),
+        finished_at: None,
+        exit_code: None,
+        counts: RunCounts::default(),
+        turn,
+        alive_until,
+    };
+    let silent = run(8, Some(Turn::Shared), Some(NOW.minus(Duration::from_secs(1))));
+    let at_work = Some(NOW.plus(Duration::from_secs(50)));
+    store.runs = vec![run(10, Some(Turn::Exclusive), at_work), run(9, None, at_work), silent];
+    let view = gather(&store, &known(), NOW).await.unwrap();
+    let said = plain(&render(&view));
+    let runs = said.split_once("last runs\n").unwrap().1;
+    let runs: Vec<&str> = runs.lines().take(3).collect();
+    assert!(runs[0].contains("at work, exclusive: in 0"), "{said}");
+    assert!(runs[1].contains("at work: in 0"), "{said}");
+    assert!(runs[2].contains("did not end: killed, or cut off from the database: in 0"), "{said}");
+    let last = &to_json(&view)["last_run"];
+    assert_eq!((&last["at_work"], &last["exclusive"], &last["exit_code"]), (&json!(true), &json!(true), &Value::Null));
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Channel, Exchange};
 use crate::auth::AuthError;
+use crate::crash::{self, At};
 use crate::http::message::{Reply, Request, SendError};
 use crate::store::CallRecord;
 
@@ -49,7 +50,19 @@ impl Channel {
         stop: &CancellationToken,
     ) -> (Result<Reply, AskError>, Vec<CallRecord>) {
         let mut calls = Vec::new();
-        let result = self.repeat(what, request, stop, &mut calls).await;
+        let result = self.repeat(what, request, stop, self.backoff.short(), &mut calls).await;
+        (result, calls)
+    }
+
+    /// The same, but nothing is repeated, except after a 401 with a new token.
+    pub async fn ask_once(
+        &self,
+        what: &'static str,
+        request: &Request,
+        stop: &CancellationToken,
+    ) -> (Result<Reply, AskError>, Vec<CallRecord>) {
+        let mut calls = Vec::new();
+        let result = self.repeat(what, request, stop, std::iter::empty(), &mut calls).await;
         (result, calls)
     }
 
@@ -58,9 +71,9 @@ impl Channel {
         what: &'static str,
         request: &Request,
         stop: &CancellationToken,
+        mut waits: impl Iterator<Item = Duration> + Send,
         calls: &mut Vec<CallRecord>,
     ) -> Result<Reply, AskError> {
-        let mut waits = self.backoff.short();
         let mut refreshed = false;
         loop {
             let permit = self.permit(stop).await.ok_or(AskError::Stopped)?;
@@ -69,7 +82,9 @@ impl Channel {
                 () = stop.cancelled() => return Err(AskError::Stopped),
                 bearer = self.bearer() => bearer?,
             };
+            crash::point(what, At::BeforeRequest);
             let exchange = self.send(permit, bearer.as_ref(), request).await;
+            crash::point(what, At::AfterReply);
             self.tell_breaker(&exchange);
             let next = match self.next(&exchange, refreshed) {
                 Next::Wait(least) => match waits.next() {

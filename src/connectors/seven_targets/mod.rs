@@ -327,6 +327,8 @@ impl Destination for SevenTargets {
     fn read(&self, asked: Asked, reply: &Reply) -> Option<Verdict> {
         match reply.status {
             status if status.is_success() => Some(self.read_success(asked, reply)),
+            // Also what a server answers after it has done its work: by status alone it is unknown, and looked for first.
+            StatusCode::FOUND | StatusCode::SEE_OTHER if asked == Asked::Create => None,
             status if status.is_redirection() => Some(self.wrong_address(reply)),
             StatusCode::UNAUTHORIZED => Some(Verdict::AuthExpired),
             StatusCode::FORBIDDEN => {

@@ -328,11 +328,16 @@ fn refused_user_identifier_and_wrong_address_stop_the_destination() {
     use Asked::{Create, Find};
     for asked in [Create, Find] {
         for (status, body) in
-            [(403, "{}"), (403, "<html>"), (400, r#"{"message":"invalid 7ts-user-identifier"}"#), (302, ""), (307, "")]
+            [(403, "{}"), (403, "<html>"), (400, r#"{"message":"invalid 7ts-user-identifier"}"#), (301, ""), (307, "")]
         {
             assert!(matches!(read(asked, status, body), Some(Verdict::AccountWrong { .. })), "{status} {body}");
         }
         assert_eq!(read(asked, 401, ""), Some(Verdict::AuthExpired));
+    }
+    // A form answers so after it has done its work.
+    for status in [302, 303] {
+        assert_eq!(read(Create, status, ""), None);
+        assert!(matches!(read(Find, status, ""), Some(Verdict::AccountWrong { .. })), "{status}");
     }
     for (status, body) in [(404, "<html>"), (404, r#"{"message":"Not Found"}"#), (405, "")] {
         assert!(matches!(read(Create, status, body), Some(Verdict::AccountWrong { .. })), "{status} {body}");

@@ -144,6 +144,54 @@ fn names_listed_are_the_names_that_leads_and_people_have() {
     }
 }
 
+/// What these ask for would be gigabytes.
+#[test]
+fn no_filter_makes_much_of_little() {
+    let context = Context::of(&prepared(Some("VP"), None));
+    let text = |text: &str| Template::compile("k", text).unwrap().render(&context).unwrap().unwrap();
+    assert_eq!(text(r#"{{ ("a" * 90000) | replace("a", "b" * 90000) | length }}"#), (MOST_BYTES + 1).to_string());
+    assert_eq!(text(r#"{{ ([1] * 90000) | join("a" * 90000) | length }}"#), (MOST_BYTES + 1).to_string());
+    assert_eq!(
+        text(r#"{{ "ab-b" | replace("b", "cd") }} {{ [1, "x"] | join(", ") }} {{ "abc" | join("-") }}"#),
+        "acd-cd 1, x a-b-c"
+    );
+    assert_eq!(text(r#"{{ "ab" | replace("", "-") }} {{ 101 | replace(0, "o") }}"#), "-a-b- 1o1");
+    for asks in [
+        r#"{{ "x" | indent(9999999999) }}"#,
+        r#"{{ [1] | batch(9999999999, 0) }}"#,
+        r#"{{ [1] | slice(9999999999) }}"#,
+        r#"{{ "%09999999999d" | format(1) }}"#,
+        r#"{{ "a" * 9999999999 }}"#,
+        r#"{{ [1] * 9999999999 }}"#,
+        r#"{% for a in "a" * 9999 %}{% for b in "b" * 9999 %}{% endfor %}{% endfor %}"#,
+    ] {
+        assert!(matches!(Template::compile("k", asks), Err(TemplateError::Fails { .. })), "{asks}");
+    }
+}
+
+/// The configuration takes templates of at most so many bytes; the stack must be deep enough for them.
+#[test]
+fn the_deepest_template_that_may_be_written_is_read_or_refused() {
+    const MOST: usize = 2000;
+    for (begin, part, end) in [
+        ("{{ ", "-", "1 }}"),
+        ("{{ ", "not ", "1 }}"),
+        ("{{ 1", "~1", " }}"),
+        ("{{ 1", "|e", " }}"),
+        ("{{ lead", ".a", " }}"),
+        ("{{ ", "(", ""),
+        ("{{ ", "[", ""),
+        ("{{ ", "{1:", ""),
+        ("", "{%if 1%}", ""),
+        ("{{ 1 if 1", " else 1 if 1", " }}"),
+    ] {
+        let text = format!("{begin}{}{end}", part.repeat((MOST - begin.len() - end.len()) / part.len()));
+        if let Ok(template) = Template::compile("k", &text) {
+            let _ = template.render(&Context::of(&prepared(None, None)));
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn any_text_compiles_or_is_refused_without_panic(text in "[a-z{}%|. '()\\n]{0,60}") {

@@ -37,22 +37,25 @@ const MESSAGE_KEYS: [&str; 13] = [
 const MESSAGE_DEPTH: u8 = 3;
 /// So many messages of one reply are read.
 const MESSAGES: usize = 8;
+/// The longest wait that is believed. Quotas start anew within a day; a server that asks for more is asked again tomorrow,
+/// so that a slip of one reply does not close an account for a century.
+const WAIT_MAX: Duration = Duration::from_secs(86_400);
 /// The end of the year 9999, after which HTTP has no dates.
 const LAST_DATE: Duration = Duration::from_secs(253_402_300_799);
 
 impl Reply {
     /// How long the server asks us to wait: `Retry-After` in seconds or as a date. A date is read against the reply's own
-    /// `Date`, so that a wrong clock of ours doesn't matter; one that has passed is a wait of zero. `None`: not given, or
-    /// unreadable. Source: RFC 9110, 10.2.3.
+    /// `Date`, so that a wrong clock of ours doesn't matter; one that has passed is a wait of zero. At most a day. `None`: not
+    /// given, or unreadable. Source: RFC 9110, 10.2.3.
     pub fn retry_after(&self) -> Option<Duration> {
         let text = self.header(RETRY_AFTER.as_str())?.trim();
         // The standard knows whole seconds only; what APIs send instead is a decimal fraction.
         if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
             && let Ok(seconds) = text.parse::<f64>()
         {
-            return Some(Duration::from_secs_f64(seconds.min(f64::from(u32::MAX))));
+            return Some(Duration::from_secs_f64(seconds.min(WAIT_MAX.as_secs_f64())));
         }
-        Some(self.date()?.until(http_date(text)?))
+        Some(self.date()?.until(http_date(text)?).min(WAIT_MAX))
     }
 
     /// When the server says that it sent this (`Date`), to the second.

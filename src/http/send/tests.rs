@@ -13,6 +13,8 @@ use tokio::sync::mpsc;
 use super::*;
 use crate::http::fake::read_request;
 
+mod hostile;
+
 const LONG: Duration = Duration::from_secs(20);
 
 /// Closes with RST instead of FIN.
@@ -69,7 +71,9 @@ async fn a_complete_reply_is_returned_whatever_its_status() {
     let addr = peer(|_, mut stream| async move {
         let request = read_request(&mut stream).await.unwrap();
         assert!(request.starts_with("POST /leads?apikey=topsecret HTTP/1.1\r\n"), "{request}");
-        assert!(request.to_lowercase().contains("\r\nuser-agent: leadsync/"), "{request}");
+        let head = request.to_lowercase();
+        assert!(head.contains("\r\nuser-agent: leadsync/"), "{request}");
+        assert!(head.contains("\r\ncontent-length: 27\r\n") && !head.contains("chunked"), "{request}");
         assert!(request.ends_with(r#"{"email":"ann@example.com"}"#), "{request}");
         stream.write_all(b"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\nX-Why: load\r\n\r\nbusy").await.unwrap();
     })
@@ -119,6 +123,81 @@ async fn tls_to_a_plain_port_was_not_sent() {
     let why = not_sent(client.send(&request, LONG).await);
     assert!(why.starts_with(&format!("no TLS connection to `{addr}`: ")), "{why}");
     assert!(!seen.recv().await.unwrap().contains("topsecret"));
+}
+
+/// A request whose time is over when the connection asks for its body.
+fn late(addr: SocketAddr) -> (reqwest::Request, String) {
+    let Request { method, url, headers, body } = post(addr);
+    let host = words::host(&url);
+    let mut late = reqwest::Request::new(method, url);
+    *late.headers_mut() = headers;
+    let latch = Arc::new(Latch::new(Moment::now(), Duration::ZERO));
+    *late.body_mut() = Some(reqwest::Body::wrap(Latched::new(body, latch)));
+    (late, host)
+}
+
+#[tokio::test]
+async fn of_a_request_that_is_asked_for_too_late_not_a_byte_is_written() {
+    let (saw, mut seen) = mpsc::unbounded_channel();
+    let addr = peer(move |_, mut stream| {
+        let saw = saw.clone();
+        async move {
+            let mut requests = 0;
+            while read_request(&mut stream).await.is_some() {
+                requests += 1;
+                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+            }
+            let mut rest = Vec::new();
+            let _ = stream.read_to_end(&mut rest).await;
+            saw.send((requests, rest)).unwrap();
+        }
+    })
+    .await;
+    let client = HttpClient::new();
+    let target = post(addr).url;
+    for requests_before in [0, 1] {
+        if requests_before > 0 {
+            // On a connection that is open already.
+            client.send(&post(addr), LONG).await.unwrap();
+        }
+        let (late, host) = late(addr);
+        match exchange(client.client(&target).unwrap(), late, &host, REPLY_CAP).await {
+            Err(Failed::Request(error)) => assert!(words::came_too_late(&error), "{error:?}"),
+            Err(Failed::Reply(error)) => panic!("{error:?}"),
+            Ok(reply) => panic!("{reply:?}"),
+        }
+        assert_eq!(seen.recv().await, Some((requests_before, Vec::new())));
+    }
+    let long_ago = client.send_departed(&post(addr), Moment::now(), Duration::ZERO).await;
+    assert!(not_sent(long_ago).starts_with("nothing could be written to"));
+}
+
+#[tokio::test]
+async fn a_connection_that_is_not_there_in_time_is_not_used_later() {
+    let (accepted, mut is_there) = mpsc::unbounded_channel();
+    let addr = peer(move |_, stream| {
+        let accepted = accepted.clone();
+        // Silence instead of a TLS handshake.
+        async move { accepted.send(stream).unwrap() }
+    })
+    .await;
+    let mut request = post(addr);
+    request.url.set_scheme("https").unwrap();
+    let client = HttpClient::new();
+    client.0.remote.set(builder().no_proxy().tls_certs_only([]).build().map_err(|e| e.to_string())).unwrap();
+    let why = not_sent(client.send(&request, Duration::from_millis(200)).await);
+    assert_eq!(why, format!("nothing could be written to `{addr}` within 200ms"));
+    assert!(is_there.recv().await.is_some());
+}
+
+#[test]
+fn who_gives_up_lets_nothing_leave_afterwards() {
+    let latch = Arc::new(Latch::new(Moment::now(), LONG));
+    drop(ShutOnDrop(Arc::clone(&latch)));
+    assert!(!latch.pass());
+    let latch = Latch::new(Moment::now(), LONG);
+    assert!(latch.pass());
+    assert!(!latch.shut(), "it has left");
 }
 
 #[tokio::test]

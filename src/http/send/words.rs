@@ -7,6 +7,7 @@ use std::io;
 use http::StatusCode;
 use url::Url;
 
+use super::latch::TooLate;
 use super::{CONNECT_TIMEOUT, SendError};
 
 /// Host and port, as far as they are given.
@@ -16,6 +17,11 @@ pub(super) fn host(url: &Url) -> String {
         (Some(host), None) => host.into(),
         (None, _) => "an address without a host".into(),
     }
+}
+
+/// Whether the request's body was held back.
+pub(super) fn came_too_late(error: &reqwest::Error) -> bool {
+    chain(error).any(|cause| cause.is::<TooLate>())
 }
 
 /// Judges a failure before the reply's head was complete.

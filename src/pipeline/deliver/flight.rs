@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use crate::auth::Bearer;
 use crate::clock::Timestamp;
 use crate::connectors::channel::Exchange;
+use crate::crash::{self, At};
 use crate::exit::Exit;
 use crate::http::limit::Permit;
 use crate::http::message::{Request, SendError};
@@ -28,12 +29,14 @@ pub(super) enum Flight {
     Kept(&'static str),
 }
 
-/// Sends, counts, and ends the lane once its account has failed too often in a row. `still` is asked right before the
+/// Sends, counts, and ends the lane once its account has failed too often in a row. `what` is the request's name in the
+/// call log. `still` is asked right before the
 /// request is written.
 pub(super) async fn exchange(
     lane: &Lane,
     permit: Permit,
     bearer: Option<&Bearer>,
+    what: &'static str,
     request: &Request,
     still: impl Fn(Timestamp) -> bool + Send + Sync,
 ) -> Flight {
@@ -43,6 +46,7 @@ pub(super) async fn exchange(
         let goes = !cut.is_cancelled() && still(now);
         if goes {
             let _ = left_at.set((now, Instant::now()));
+            crash::point(what, At::BeforeRequest);
         }
         goes
     };
@@ -63,6 +67,7 @@ pub(super) async fn exchange(
             return Flight::Cut(Exchange { call, started_at: *started_at, took, result });
         }
     };
+    crash::point(what, At::AfterReply);
     lane.sent_one();
     lane.channel.tell_breaker(&exchange);
     if let Some(why) = lane.channel.breaker().is_open() {

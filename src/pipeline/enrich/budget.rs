@@ -14,10 +14,16 @@ use crate::store::Result;
 /// People that may be asked for, charged to the budget of a day.
 pub(super) struct Reserved {
     pub people: usize,
-    utc_day: i64,
+    pub utc_day: i64,
 }
 
 impl LookUps {
+    /// Waits for a free slot.
+    pub(super) async fn slot(&self) -> Option<SemaphorePermit<'_>> {
+        // Never closed.
+        self.slots.acquire().await.ok()
+    }
+
     /// Waits for a free slot and takes up to `wanted` people from today's budget: at least one. `None`: the budget is
     /// used up, which ends look-ups for this run.
     ///
@@ -28,8 +34,7 @@ impl LookUps {
         shared: &Shared,
         wanted: usize,
     ) -> Result<Option<(SemaphorePermit<'_>, Reserved)>> {
-        // Never closed.
-        let Ok(slot) = self.slots.acquire().await else { return Ok(None) };
+        let Some(slot) = self.slot().await else { return Ok(None) };
         let reserved = self.take(shared, wanted).await?;
         if reserved.people == wanted {
             return Ok(Some((slot, reserved)));

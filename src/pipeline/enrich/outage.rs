@@ -66,14 +66,21 @@ impl LookUps {
                 let until = shared.clock.now().plus(wait);
                 self.pause(shared, Pause { account: self.channel.account().to_owned(), until, why: why.clone() }).await;
             }
-            LookUpVerdict::NotNow { why, .. } | LookUpVerdict::Again { why } => {
-                if self.failures.fetch_add(1, Ordering::Relaxed) + 1 >= FAILURES {
-                    let reason = format!("{FAILURES} look-ups in a row failed, the last: {why}");
-                    let remedy = "run again later, or set enrich.when_unavailable = \"send\"".to_owned();
-                    self.halt(shared, halt(reason, remedy, Exit::Unavailable), None);
-                }
-            }
-            LookUpVerdict::Answers { .. } | LookUpVerdict::BadRequest { .. } => {}
+            LookUpVerdict::NotNow { why, .. } => self.out_of_order(shared, &why, false),
+            LookUpVerdict::Again { .. } | LookUpVerdict::Answers { .. } | LookUpVerdict::BadRequest { .. } => {}
         }
+    }
+
+    /// The service has an answer for nobody. Once may be a moment of weakness; where no reply comes at all, the time-outs
+    /// were patience enough.
+    pub(super) fn out_of_order(&self, shared: &Shared, why: &str, lost: bool) {
+        let failures = self.failures.fetch_add(1, Ordering::Relaxed) + 1;
+        let reason = match lost {
+            true => format!("the look-up service can't be reached: {why}"),
+            false if failures >= FAILURES => format!("{FAILURES} look-ups in a row failed, the last: {why}"),
+            false => return,
+        };
+        let remedy = Some("run again when it is back, or set enrich.when_unavailable = \"send\"".to_owned());
+        self.halt(shared, Halt { account: "enrich".to_owned(), reason, remedy, exit: Exit::Unavailable }, None);
     }
 }

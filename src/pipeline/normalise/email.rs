@@ -10,6 +10,8 @@ use super::text;
 
 /// Bytes that a whole address may have. Source: RFC 5321, 4.5.3.1.3 (a path of 256 with its brackets).
 const LONGEST: usize = 254;
+/// Bytes looked into for an address: one, and what people write around it. Decoding a domain takes the square of its length.
+const LONGEST_CELL: usize = 4096;
 /// Bytes that a domain may have in its ASCII form. Source: RFC 1035, 2.3.4.
 const LONGEST_DOMAIN: usize = 253;
 /// Bytes that a label of it may have. Source: RFC 1035, 2.3.4.
@@ -18,6 +20,9 @@ const LONGEST_LABEL: usize = 63;
 /// Trimmed, lower case, the domain in its ASCII form. `mailto:`, `Name <address>`, quotes around it and punctuation after
 /// it are dropped.
 pub(super) fn normalise(raw: &str) -> Result<String, &'static str> {
+    if raw.len() > LONGEST_CELL {
+        return Err("longer than an e-mail address may be (254 characters)");
+    }
     // NFKC: input methods for East Asian scripts write `＠` and full-width letters.
     let clean: String = if raw.is_ascii() { text::clean(raw) } else { text::clean(&raw.nfkc().collect::<String>()) };
     let unjoined: String = clean.chars().filter(|c| !matches!(c, '\u{200c}' | '\u{200d}')).collect();

@@ -158,9 +158,93 @@ fn any_raw() -> impl Strategy<Value = RawLead> {
         )
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+/// The largest cells that an import reads, of what takes longest to look through: all in one row, and no row may take
+/// the square of its length.
+#[test]
+fn the_longest_cells_are_read_or_refused_in_reasonable_time() {
+    let long = std::env::var_os("LEADSYNC_TEST_LONG").is_some();
+    let cell_bytes = if long { 64 << 10 } else { 8 << 10 };
+    let parts = [
+        "a",
+        "@",
+        "a@",
+        ".",
+        ",.",
+        "<",
+        "<a@b.example>",
+        "mailto:",
+        "xn--",
+        "ü",
+        "a.",
+        "é\u{301}",
+        "\u{301}",
+        "\u{fdfa}",
+        "\u{200d}",
+        "＠",
+        "1",
+        "+",
+        "(",
+        "1 ",
+        "x1",
+        ";ext=1",
+        "0",
+        "/",
+        "/in/",
+        "%",
+        "%41",
+        "https://",
+        "?",
+        " ",
+        "\n",
+        "\r\n",
+        "\0",
+        "-",
+        "#N/A",
+        "{\"a\":",
+        "[",
+        "\"",
+        "\\",
+        "{\"a\":1,",
+        "e",
+        "9e9",
+        "\u{feff}",
+        "I\u{307}",
+        "ß",
+        "σ",
+    ];
+    for part in parts {
+        let cell = Some(part.repeat(cell_bytes / part.len()));
+        for (email, custom_fields) in [
+            (Some("ann@example.com".to_owned()), cell.clone()),
+            (cell.clone(), None),
+            (
+                Some(format!("ann@{}.example", &cell.as_ref().unwrap()[..part.len() * 200])),
+                Some(format!("{{\"a\": {part:?}}}")),
+            ),
+        ] {
+            let all = RawLead {
+                email,
+                first_name: cell.clone(),
+                last_name: cell.clone(),
+                phone: cell.clone(),
+                company: cell.clone(),
+                job_title: cell.clone(),
+                linkedin: cell.clone(),
+                source: cell.clone(),
+                context: cell.clone(),
+                note: cell.clone(),
+                custom_fields,
+                external_id: cell.clone(),
+            };
+            if let Ok((lead, notes)) = normalise(&all, &options()) {
+                assert!(shown(&lead).to_string().len() < 200_000, "{part:?}");
+                assert!(notes.iter().map(String::len).sum::<usize>() < 2_000, "{part:?}");
+            }
+        }
+    }
+}
 
+proptest! {
     #[test]
     fn normalising_what_is_normal_changes_nothing(raw in any_raw()) {
         if let Ok((lead, _)) = normalise(&raw, &options()) {

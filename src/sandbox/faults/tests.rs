@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 fn plan(text: &str) -> FaultPlan {
@@ -81,4 +83,31 @@ fn a_rule_for_a_lead_fires_for_every_batch_that_holds_it() {
     assert!(book.decide(Operation::Find, &batch(&["ann@example.com"])).is_none());
     assert!(book.decide(Operation::Find, &batch(&["bad@example.com"])).is_some());
     assert!(book.decide(Operation::Create, &batch(&["bad@example.com"])).is_none());
+}
+
+/// A rule that is nearly one.
+fn near_rule() -> impl Strategy<Value = String> {
+    (
+        prop_oneof!["[a-z_*]{0,8}", Just("create".to_owned()), Just("*".to_owned()), Just("seven_targets".to_owned())],
+        prop_oneof!["[a-z0-9-]{0,8}", "[0-9]{3}(-after)?", Just("reset".to_owned()), Just("drip".to_owned())],
+        prop_oneof![
+            "\\PC{0,8}",
+            "[0-9.e-]{1,12}%",
+            "#[0-9]{1,22}(\\+[0-9]{1,3}){0,3}",
+            "[a-z]{1,5}@[a-z]{1,5}\\.example(#[0-9]{1,12})?",
+        ],
+    )
+        .prop_map(|(target, kind, when)| format!("{target}:{kind}={when}"))
+}
+
+proptest! {
+    #[test]
+    fn any_plan_is_read_as_it_is_written_again_or_refused(rules in prop::collection::vec(near_rule(), 0..6), soup in "\\PC{0,60}") {
+        for text in [rules.join(","), soup, rules.join(" ").replace(':', "=")] {
+            if let Ok(plan) = text.parse::<FaultPlan>() {
+                let written = plan.to_string();
+                prop_assert_eq!(written.parse::<FaultPlan>().map(|plan| plan.to_string()), Ok(written));
+            }
+        }
+    }
 }

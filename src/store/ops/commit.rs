@@ -1,7 +1,7 @@
 //! Plans carried out: loads what a plan needs, under lock, and writes what it says. Compiled once for each database.
 
+use crate::store::statement::{query, query_as};
 use serde::Serialize;
-use sqlx::{query, query_as};
 
 use super::{Db, Tx, ledger, sql};
 use crate::clock::Timestamp;

@@ -1,14 +1,17 @@
 //! Runs, and what operators read. Compiled once for each database, inside its module.
 
+use crate::store::statement::{query, query_as, query_scalar};
 use async_trait::async_trait;
-use sqlx::{query, query_as, query_scalar};
 
 use super::{Db, Handle, Tx, sql};
 use crate::clock::Timestamp;
 use crate::lead::LeadId;
+use crate::store::durable;
 use crate::store::error::failed;
 use crate::store::rows::{CallRow, CountRow, RecordRow, RunRow, Text};
-use crate::store::{CallRecord, LeadFilter, LeadRecord, Ledger, Result, RunId, RunRecord, StateCount, bulk};
+use crate::store::{
+    CallRecord, LeadFilter, LeadRecord, Ledger, Result, RunId, RunRecord, StateCount, Turn, TurnAnswer, bulk,
+};
 
 /// The two texts of one query: over the whole table by id, and over given ids.
 struct Texts {
@@ -61,6 +64,18 @@ pub(super) async fn matching(tx: &mut Tx, which: &LeadFilter, after: LeadId, lim
     Ok(rows.into_iter().map(|(id,)| LeadId(id)).collect())
 }
 
+/// A run at work, younger than `than`, beside which one with this turn may not be.
+async fn in_the_way(tx: &mut Tx, turn: Turn, than: RunId, now: Timestamp) -> Result<Option<RunRecord>> {
+    let row: Option<RunRow> = query_as::<Db, RunRow>(sql::IN_THE_WAY)
+        .bind(now.ms())
+        .bind(turn.as_str())
+        .bind(than.0)
+        .fetch_optional(&mut **tx)
+        .await
+        .map_err(failed("in_the_way"))?;
+    Ok(row.map(RunRecord::from))
+}
+
 #[async_trait]
 impl Ledger for Handle {
     async fn begin_run(&self, command: &str, now: Timestamp) -> Result<RunId> {
@@ -72,8 +87,43 @@ impl Ledger for Handle {
             .fetch_one(&mut *tx)
             .await
             .map_err(&err)?;
-        tx.commit().await.map_err(&err)?;
+        durable::commit(tx, "begin_run").await?;
         Ok(RunId(id))
+    }
+
+    async fn begin_turn(&self, command: &str, turn: Turn, until: Timestamp, now: Timestamp) -> Result<TurnAnswer> {
+        let err = failed("begin_turn");
+        let mut tx = self.begin_turns("begin_turn").await?;
+        if let Some(other) = in_the_way(&mut tx, turn, RunId(0), now).await? {
+            return Ok(TurnAnswer::Taken(Box::new(other)));
+        }
+        let id = query_scalar::<Db, i64>(sql::BEGIN_TURN)
+            .bind(bulk::text(command))
+            .bind(now.ms())
+            .bind(turn.as_str())
+            .bind(until.ms())
+            .fetch_one(&mut *tx)
+            .await
+            .map_err(&err)?;
+        durable::commit(tx, "begin_turn").await?;
+        Ok(TurnAnswer::Begun(RunId(id)))
+    }
+
+    async fn renew_turn(&self, run: RunId, until: Timestamp, now: Timestamp) -> Result<Option<RunRecord>> {
+        let err = failed("renew_turn");
+        let mut tx = self.begin_turns("renew_turn").await?;
+        let row: Option<RunRow> =
+            query_as::<Db, RunRow>(sql::RUN).bind(run.0).fetch_optional(&mut *tx).await.map_err(&err)?;
+        let turn = row.map(RunRecord::from).and_then(|record| record.turn);
+        // Only a younger one: it found us silent. An older one was silent when we began, and has to yield itself.
+        if let Some(turn) = turn
+            && let Some(other) = in_the_way(&mut tx, turn, run, now).await?
+        {
+            return Ok(Some(other));
+        }
+        query::<Db>(sql::RENEW_TURN).bind(run.0).bind(until.ms()).execute(&mut *tx).await.map_err(&err)?;
+        durable::commit(tx, "renew_turn").await?;
+        Ok(None)
     }
 
     async fn finish_run(&self, run: RunId, exit_code: i32, now: Timestamp) -> Result<()> {
@@ -86,7 +136,7 @@ impl Ledger for Handle {
             .execute(&mut *tx)
             .await
             .map_err(&err)?;
-        tx.commit().await.map_err(&err)
+        durable::commit(tx, "finish_run").await
     }
 
     async fn run(&self, run: RunId) -> Result<Option<RunRecord>> {

@@ -1,13 +1,12 @@
 //! One worker's turn at a shared rate limit. Compiled once for each database, inside its module.
 
-use sqlx::{query, query_as, query_scalar};
-
 use super::{Db, Handle, sql};
 use crate::clock::Timestamp;
 use crate::store::error::failed;
 use crate::store::places::Book;
 use crate::store::rows::{PauseRow, Text};
-use crate::store::{Pause, PlacesAsk, PlacesShare, Result, bulk};
+use crate::store::statement::{query, query_as, query_scalar};
+use crate::store::{Pause, PlacesAsk, PlacesShare, Result, bulk, durable};
 
 pub(super) async fn share(handle: &Handle, ask: &PlacesAsk, now: Timestamp) -> Result<PlacesShare> {
     let err = failed("share_places");
@@ -35,7 +34,7 @@ pub(super) async fn share(handle: &Handle, ask: &PlacesAsk, now: Timestamp) -> R
         .fetch_optional(&mut *tx)
         .await
         .map_err(&err)?;
-    tx.commit().await.map_err(&err)?;
+    durable::commit(tx, "share_places").await?;
     share.pause = pause.map(Pause::from);
     Ok(share)
 }

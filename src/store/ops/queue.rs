@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 
+use crate::store::statement::{query, query_as, query_scalar};
 use async_trait::async_trait;
 use serde::Serialize;
-use sqlx::{query, query_as, query_scalar};
 
 use super::{Db, Handle, commit, sql};
 use crate::clock::Timestamp;
 use crate::lead::LeadId;
+use crate::store::durable;
 use crate::store::error::failed;
 use crate::store::rows::{ClaimRow, LeasedRow, Picked, WaitingRow};
 use crate::store::{
@@ -60,7 +61,7 @@ impl Queue for Handle {
         query::<Db>(sql::ENQUEUE).bind(entries).bind(run.0).bind(now.ms()).execute(&mut *tx).await.map_err(&err)?;
         let counts = RunCounts { taken: rejected, rejected, ..RunCounts::default() };
         commit::count(&mut tx, run, &counts).await.map_err(&err)?;
-        tx.commit().await.map_err(&err)
+        durable::commit(tx, "enqueue").await
     }
 
     async fn holds_row(&self, import: RunId, row: &NewLead) -> Result<bool> {
@@ -116,7 +117,7 @@ impl Queue for Handle {
         let first = |lead: &Picked| lead.run_id != Some(ask.run.0);
         let taken = i64::try_from(picked.iter().filter(|lead| first(lead)).count()).unwrap_or(i64::MAX);
         commit::count(&mut tx, ask.run, &RunCounts { taken, ..RunCounts::default() }).await.map_err(&err)?;
-        tx.commit().await.map_err(&err)?;
+        durable::commit(tx, "lease").await?;
         let mut rows: HashMap<i64, LeasedRow> = rows.into_iter().map(|row| (row.id, row)).collect();
         picked.iter().filter_map(|lead| Some(rows.remove(&lead.id)?.read(first(lead)))).collect()
     }
@@ -138,7 +139,7 @@ impl Queue for Handle {
             query_as::<Db, _>(sql::HELD).bind(bulk::json(&held)).fetch_all(&mut *tx).await.map_err(&err)?;
         let ids: Vec<LeadId> = ids.into_iter().map(|(id,)| LeadId(id)).collect();
         query::<Db>(sql::RENEW).bind(bulk::json(&ids)).bind(until.ms()).execute(&mut *tx).await.map_err(&err)?;
-        tx.commit().await.map_err(&err)?;
+        durable::commit(tx, "renew").await?;
         Ok(ids)
     }
 
@@ -148,7 +149,7 @@ impl Queue for Handle {
         }
         let mut tx = self.begin("commit").await?;
         let outcomes = commit::steps(&mut tx, run, steps, now).await?;
-        tx.commit().await.map_err(failed("commit"))?;
+        durable::commit(tx, "commit").await?;
         Ok(outcomes)
     }
 
@@ -182,7 +183,7 @@ impl Queue for Handle {
     async fn operate(&self, which: &LeadFilter, operation: &Operation, now: Timestamp) -> Result<Vec<LeadId>> {
         let mut tx = self.begin("operate").await?;
         let changed = commit::operation(&mut tx, which, operation, now).await?;
-        tx.commit().await.map_err(failed("operate"))?;
+        durable::commit(tx, "operate").await?;
         Ok(changed)
     }
 }

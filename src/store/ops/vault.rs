@@ -1,11 +1,12 @@
 //! What accounts share. Compiled once for each database, inside its module.
 
+use crate::store::statement::{query, query_as, query_scalar};
 use async_trait::async_trait;
 use serde::Serialize;
-use sqlx::{query, query_as, query_scalar};
 
 use super::{Db, Handle, commit, places, sql};
 use crate::clock::Timestamp;
+use crate::store::durable;
 use crate::store::error::failed;
 use crate::store::rows::{LookUpRow, PauseRow, RefreshRow, TokenRow};
 use crate::store::{
@@ -64,17 +65,17 @@ impl Vault for Handle {
             .await
             .map_err(&err)?;
         let turn = refresh::turn(&row, generation, holder, now);
-        if let RefreshTurn::Yours { repeated } = turn {
+        if let RefreshTurn::Yours { lost } = turn {
             query::<Db>(sql::REFRESH_BEGIN)
                 .bind(account.to_owned())
                 .bind(holder)
                 .bind(until.ms())
-                .bind(i64::from(repeated))
+                .bind(i64::from(lost))
                 .execute(&mut *tx)
                 .await
                 .map_err(&err)?;
         }
-        tx.commit().await.map_err(&err)?;
+        durable::commit(tx, "begin_refresh").await?;
         Ok(turn)
     }
 
@@ -103,33 +104,36 @@ impl Vault for Handle {
             .execute(&mut *tx)
             .await
             .map_err(&err)?;
-        tx.commit().await.map_err(&err)?;
+        durable::commit(tx, "replace_token").await?;
         Ok(done.rows_affected() > 0)
     }
 
-    async fn abandon_refresh(&self, account: &str, holder: i64) -> Result<()> {
+    async fn abandon_refresh(&self, account: &str, holder: i64, not_before: Timestamp) -> Result<()> {
         let err = failed("abandon_refresh");
         let mut tx = self.begin("abandon_refresh").await?;
         query::<Db>(sql::ABANDON_REFRESH)
             .bind(account.to_owned())
             .bind(holder)
+            .bind(not_before.ms())
             .execute(&mut *tx)
             .await
             .map_err(&err)?;
-        tx.commit().await.map_err(&err)
+        durable::commit(tx, "abandon_refresh").await
     }
 
-    async fn mark_needs_login(&self, account: &str, generation: i64, why: &str) -> Result<()> {
+    async fn mark_needs_login(&self, account: &str, generation: i64, holder: i64, why: &str) -> Result<bool> {
         let err = failed("mark_needs_login");
         let mut tx = self.begin("mark_needs_login").await?;
-        query::<Db>(sql::MARK_NEEDS_LOGIN)
+        let done = query::<Db>(sql::MARK_NEEDS_LOGIN)
             .bind(account.to_owned())
             .bind(generation)
+            .bind(holder)
             .bind(bulk::text(why))
             .execute(&mut *tx)
             .await
             .map_err(&err)?;
-        tx.commit().await.map_err(&err)
+        tx.commit().await.map_err(&err)?;
+        Ok(done.rows_affected() > 0)
     }
 
     async fn sealed_key(&self, name: &str) -> Result<Option<Vec<u8>>> {
@@ -155,7 +159,7 @@ impl Vault for Handle {
             .fetch_one(&mut *tx)
             .await
             .map_err(&err)?;
-        tx.commit().await.map_err(&err)?;
+        durable::commit(tx, "keep_sealed_key").await?;
         Ok(kept)
     }
 
@@ -183,7 +187,7 @@ impl Vault for Handle {
         let got = wanted.min(room).max(-used);
         let entry = bulk::json(&[QuotaEntry { account, utc_day, used: used.saturating_add(got) }]);
         query::<Db>(sql::QUOTA_SET).bind(entry).execute(&mut *tx).await.map_err(&err)?;
-        tx.commit().await.map_err(&err)?;
+        durable::commit(tx, "take_quota").await?;
         Ok(got)
     }
 
@@ -224,7 +228,7 @@ impl Vault for Handle {
         let mut tx = self.begin("remember").await?;
         query::<Db>(sql::REMEMBER).bind(entries).execute(&mut *tx).await.map_err(&err)?;
         commit::log_calls(&mut tx, calls).await.map_err(&err)?;
-        tx.commit().await.map_err(&err)
+        durable::commit(tx, "remember").await
     }
 
     async fn log_calls(&self, calls: &[CallRecord]) -> Result<()> {
@@ -234,7 +238,7 @@ impl Vault for Handle {
         let err = failed("log_calls");
         let mut tx = self.begin("log_calls").await?;
         commit::log_calls(&mut tx, calls).await.map_err(&err)?;
-        tx.commit().await.map_err(&err)
+        durable::commit(tx, "log_calls").await
     }
 
     async fn pause(&self, pause: &Pause) -> Result<()> {
@@ -251,7 +255,7 @@ impl Vault for Handle {
                 .await
                 .map_err(&err)?;
         }
-        tx.commit().await.map_err(&err)
+        durable::commit(tx, "pause").await
     }
 
     async fn share_places(&self, ask: &PlacesAsk, now: Timestamp) -> Result<PlacesShare> {

@@ -1,7 +1,7 @@
 //! The schema's version, and the way to the newest. Compiled once for each database.
 
+use crate::store::statement::{query_as, query_scalar};
 use sqlx::migrate::Migrator;
-use sqlx::{query_as, query_scalar};
 
 use super::{Db, Tx, sql};
 use crate::store::error::failed;

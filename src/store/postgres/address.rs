@@ -9,7 +9,7 @@ use crate::store::{Result, StoreError};
 
 /// Parameters that sqlx understands.
 fn is_known(key: &str) -> bool {
-    const KNOWN: [&str; 18] = [
+    const KNOWN: [&str; 17] = [
         "sslmode",
         "ssl-mode",
         "sslrootcert",
@@ -19,7 +19,6 @@ fn is_known(key: &str) -> bool {
         "ssl-cert",
         "sslkey",
         "ssl-key",
-        "statement-cache-capacity",
         "host",
         "hostaddr",
         "port",
@@ -47,12 +46,9 @@ pub(super) fn parse(url: &str) -> Result<(PgConnectOptions, String)> {
         false => drop(understood.query_pairs_mut().clear().extend_pairs(pairs)),
     }
     let options = PgConnectOptions::from_str(understood.as_str())
-        .map_err(|_| bad("a parameter after `?` has an unknown value"))?;
-    // Statements are not kept by name, unless asked for: behind a pooler in transaction mode names get lost.
-    let options = match parsed.query_pairs().any(|(key, _)| key == "statement-cache-capacity") {
-        true => options,
-        false => options.statement_cache_capacity(0),
-    };
+        .map_err(|_| bad("a parameter after `?` has an unknown value"))?
+        // What has no name can't be kept; and what migrations named is taken away again.
+        .statement_cache_capacity(0);
     let database = options.get_database().unwrap_or("").to_owned();
     let location = match options.get_socket() {
         Some(socket) => format!("postgres:///{database}?host={}", socket.display()),

@@ -1,7 +1,8 @@
 //! Postgres: several workers on several machines share one queue.
 //!
 //! Nothing depends on the session: settings are made with `SET LOCAL` in the same round trip as `BEGIN`, locks end with
-//! their transaction, and statements are not kept by name. So it works behind a pooler in transaction mode.
+//! their transaction, and statements have no names ([`super::statement`]). So it works behind a pooler in transaction
+//! mode.
 
 mod address;
 #[path = "../ops/commit.rs"]
@@ -23,8 +24,9 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgPool};
 
 use super::error::failed;
-use super::schema;
+use super::statement::{query, query_scalar};
 use super::{BUSY_TIMEOUT, Result, SchemaStatus, Store, StoreError};
+use super::{durable, schema};
 use crate::clock::Timestamp;
 
 /// The driver.
@@ -47,6 +49,9 @@ const IDLE_TIMEOUT_MS: u32 = 60_000;
 
 /// The advisory lock under which migrations run: `leadsync` in ASCII.
 const MIGRATION_LOCK: i64 = 0x6c65_6164_7379_6e63;
+
+/// The advisory lock under which runs begin and renew their turns: `leadturn` in ASCII.
+const TURN_LOCK: i64 = 0x6c65_6164_7475_726e;
 
 /// An open Postgres database.
 pub(super) struct Handle {
@@ -89,8 +94,19 @@ impl Handle {
 
     /// What time it is at this moment by the server's clock.
     async fn time_in(&self, tx: &mut Tx, _: Timestamp) -> Result<Timestamp> {
-        let ms: i64 = sqlx::query_scalar(sql::SERVER_TIME).fetch_one(&mut **tx).await.map_err(failed("server_time"))?;
+        let ms = query_scalar::<Db, i64>(sql::SERVER_TIME).fetch_one(&mut **tx).await.map_err(failed("server_time"))?;
         Ok(Timestamp::from_ms(ms))
+    }
+
+    /// For turns, which are given one after the other.
+    async fn begin_turns(&self, doing: &'static str) -> Result<Tx> {
+        let mut tx = self.begin(doing).await?;
+        query::<Db>("SELECT pg_advisory_xact_lock($1)")
+            .bind(TURN_LOCK)
+            .execute(&mut *tx)
+            .await
+            .map_err(failed(doing))?;
+        Ok(tx)
     }
 
     /// One snapshot for all that is read.
@@ -141,6 +157,15 @@ fn io_words(error: &std::io::Error) -> String {
     error.kind().to_string()
 }
 
+/// Takes the names away from the session's statements: behind a pooler it is somebody else's next.
+async fn forget_statements(tx: &mut Tx) -> sqlx::Result<()> {
+    let text = "DO $$ DECLARE named text; BEGIN
+        FOR named IN SELECT name FROM pg_prepared_statements WHERE name LIKE 'sqlx\\_s\\_%' LOOP
+            EXECUTE 'DEALLOCATE ' || quote_ident(named);
+        END LOOP; END $$";
+    sqlx::raw_sql(text).execute(&mut **tx).await.map(drop)
+}
+
 fn migrator() -> Migrator {
     schema::ours(sqlx::migrate!("migrations/postgres"))
 }
@@ -155,8 +180,8 @@ impl Store for Handle {
             .execute(&mut *tx)
             .await
             .map_err(&err)?;
-        sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(MIGRATION_LOCK).execute(&mut *tx).await.map_err(&err)?;
-        let exists: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = $1)")
+        query::<Db>("SELECT pg_advisory_xact_lock($1)").bind(MIGRATION_LOCK).execute(&mut *tx).await.map_err(&err)?;
+        let exists: bool = query_scalar::<Db, bool>("SELECT EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = $1)")
             .bind(self.schema_name.clone())
             .fetch_one(&mut *tx)
             .await
@@ -166,8 +191,11 @@ impl Store for Handle {
             let create = AssertSqlSafe(format!("CREATE SCHEMA {}", self.schema));
             sqlx::raw_sql(create).execute(&mut *tx).await.map_err(&err)?;
         }
+        // sqlx names the statements with which it migrates.
+        forget_statements(&mut tx).await.map_err(&err)?;
         let status = version::migrate(&mut tx, &migrator()).await?;
-        tx.commit().await.map_err(&err)?;
+        forget_statements(&mut tx).await.map_err(&err)?;
+        durable::commit(tx, "migrate").await?;
         Ok(status)
     }
 
@@ -186,7 +214,7 @@ impl Store for Handle {
         let mut tx = self.begin("durability").await?;
         let mut found = Vec::new();
         for name in ["synchronous_commit", "fsync", "full_page_writes", "transaction_isolation", "search_path"] {
-            let value = sqlx::query_scalar::<Db, String>("SELECT current_setting($1)").bind(name);
+            let value = query_scalar::<Db, String>("SELECT current_setting($1)").bind(name);
             found.push((name, value.fetch_one(&mut *tx).await.map_err(&err)?));
         }
         Ok(found)

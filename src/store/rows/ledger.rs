@@ -4,7 +4,7 @@ use sqlx::FromRow;
 
 use super::{Text, at, destination, state};
 use crate::lead::LeadId;
-use crate::store::{CallId, CallRecord, Result, RunCounts, RunId, RunRecord, StateCount};
+use crate::store::{CallId, CallRecord, Result, RunCounts, RunId, RunRecord, StateCount, Turn};
 
 #[derive(FromRow)]
 pub(in crate::store) struct RunRow {
@@ -21,6 +21,8 @@ pub(in crate::store) struct RunRow {
     skipped: i64,
     failed_attempts: i64,
     deferrals: i64,
+    turn: Option<Text>,
+    alive_until_ms: Option<i64>,
 }
 
 impl From<RunRow> for RunRecord {
@@ -41,6 +43,11 @@ impl From<RunRow> for RunRecord {
                 failed_attempts: row.failed_attempts,
                 deferrals: row.deferrals,
             },
+            turn: row.turn.map(|turn| match &*turn.0 {
+                "exclusive" => Turn::Exclusive,
+                _ => Turn::Shared,
+            }),
+            alive_until: row.alive_until_ms.map(at),
         }
     }
 }

@@ -41,7 +41,9 @@ pub(in crate::store) struct RefreshRow {
     pub(in crate::store) generation: i64,
     pub(in crate::store) refresh_holder: Option<i64>,
     pub(in crate::store) refresh_until_ms: Option<i64>,
+    /// Refreshes of this generation that were lost, that of the present holder not counted.
     pub(in crate::store) refresh_repeats: i64,
+    pub(in crate::store) needs_login: Option<Text>,
 }
 
 #[derive(FromRow)]

@@ -1,5 +1,5 @@
 -- refresh_lock
-SELECT generation, refresh_holder, refresh_until_ms, refresh_repeats
+SELECT generation, refresh_holder, refresh_until_ms, refresh_repeats, needs_login
 FROM tokens
 WHERE account = $1
 FOR UPDATE

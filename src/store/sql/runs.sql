@@ -1,6 +1,6 @@
 -- runs
 SELECT id, command, started_at_ms, finished_at_ms, exit_code, taken, delivered, rejected, exhausted, unconfirmed,
-    skipped, failed_attempts, deferrals
+    skipped, failed_attempts, deferrals, turn, alive_until_ms
 FROM runs
 ORDER BY id DESC
 LIMIT $1

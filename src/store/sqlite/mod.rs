@@ -22,11 +22,11 @@ use std::time::Instant;
 use async_trait::async_trait;
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection, SqlitePool};
+use sqlx::{ConnectOptions, Connection, SqliteConnection, SqlitePool};
 
 use super::error::{failed, sqlite_code};
-use super::schema;
 use super::{BUSY_TIMEOUT, Result, SchemaStatus, Store, StoreError};
+use super::{durable, schema};
 use crate::clock::Timestamp;
 
 /// The driver.
@@ -68,6 +68,7 @@ impl Handle {
                 .idle_timeout(None)
                 .max_lifetime(None)
                 .test_before_acquire(false)
+                .before_acquire(|connection, _| Box::pin(is_at_rest(connection)))
         };
         let writer = pool(1).connect_lazy_with(options.clone());
         let readers = pool(READERS).connect_lazy_with(options.pragma("query_only", "on"));
@@ -88,9 +89,24 @@ impl Handle {
         Ok(now)
     }
 
+    /// For turns, which are given one after the other: so is every write.
+    async fn begin_turns(&self, doing: &'static str) -> Result<Tx> {
+        self.begin(doing).await
+    }
+
     async fn begin_read(&self, doing: &'static str) -> Result<Tx> {
         self.readers.begin().await.map_err(failed(doing))
     }
+}
+
+/// Whether a connection is in no transaction. When a write fails for lack of room, SQLite may roll back by itself, and the
+/// driver, whose own rollback then fails, counts that transaction as open for ever. Such a connection is replaced.
+async fn is_at_rest(connection: &mut SqliteConnection) -> sqlx::Result<bool> {
+    if connection.is_in_transaction() {
+        // It may be a rollback that is only on its way: the answer comes after it.
+        connection.ping().await?;
+    }
+    Ok(!connection.is_in_transaction())
 }
 
 /// Connects once, to say clearly what is wrong, and to switch the file to WAL. That switch needs the file for a moment,
@@ -121,11 +137,10 @@ fn migrator() -> Migrator {
 #[async_trait]
 impl Store for Handle {
     async fn migrate(&self) -> Result<SchemaStatus> {
-        let err = failed("migrate");
         // The write lock makes two processes take turns; all pending migrations are one transaction.
         let mut tx = self.begin("migrate").await?;
         let status = version::migrate(&mut tx, &migrator()).await?;
-        tx.commit().await.map_err(&err)?;
+        durable::commit(tx, "migrate").await?;
         Ok(status)
     }
 

@@ -28,7 +28,10 @@ fn retry_after_is_read_in_every_form() {
     for bad in ["", "soon", "-", "-5", ".", "1.2.3", "NaN", "inf", "1e400", "99 bottles"] {
         assert_eq!(after(bad), None, "{bad}");
     }
-    assert_eq!(after("99999999999999999999999999"), Some(Duration::from_secs(u64::from(u32::MAX))));
+    // Nobody is believed to mean more than a day.
+    for much in ["86401", "99999999999999999999999999", "Fri, 22 Nov 2126 05:31:09 GMT"] {
+        assert_eq!(after(much), Some(Duration::from_secs(86_400)), "{much}");
+    }
     assert_eq!(reply(&[], "").retry_after(), None);
 }
 
@@ -89,6 +92,30 @@ fn a_message_holds_no_address_no_number_no_token_and_no_novel() {
     assert_eq!(long.chars().count(), 200);
     assert!(long.ends_with('…'));
     assert_eq!(message("a\u{0}b\u{1b}[31mc"), "a b [31mc");
+}
+
+/// Small on the wire, large in memory.
+#[test]
+fn json_that_would_fill_memory_or_the_stack_is_no_json() {
+    let bomb = format!("[{}]", vec![r#"{"":0}"#; 149_000].join(","));
+    assert!(bomb.len() < crate::http::send::REPLY_CAP);
+    assert_eq!(message(&bomb), "an unreadable reply");
+    for (open, close) in [("[", "]"), ("{\"a\":", "}"), ("{\"message\":[", "]}")] {
+        let deep = open.repeat(100_000) + "1" + &close.repeat(100_000);
+        assert_eq!(message(&deep), "an unreadable reply");
+        assert_eq!(message(&open.repeat(100_000)), "an unreadable reply");
+    }
+    assert_eq!(message(&format!("{{\"message\": \"many\", \"data\": [{}]}}", vec!["{}"; 10_000].join(","))), "many");
+}
+
+/// A brackets' text would be looked through once for each of its brackets, an address once for each sign in it.
+#[test]
+fn long_words_are_looked_through_once() {
+    for part in ["(", "@", "%40", "a@", "@a", "1 ", "+1(", "Bearer ", "%", "a.a@", "\u{fffd}"] {
+        let text = part.repeat((1 << 16) / part.len());
+        assert!(mask::scrub(&text).len() <= 2 * text.len(), "{part}");
+        assert!(message(&text).chars().count() <= 200, "{part}");
+    }
 }
 
 proptest! {

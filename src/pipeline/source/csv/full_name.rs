@@ -37,9 +37,9 @@ fn words(text: &str) -> Vec<&str> {
     let bare = |word: &str| word.trim_matches(['.', ',']).to_lowercase();
     let mut words: Vec<&str> =
         text.split([' ', '\t', '\u{a0}', ',']).map(str::trim).filter(|word| !word.is_empty()).collect();
-    while words.len() > 1 && TITLES.contains(&bare(words[0]).as_str()) {
-        words.remove(0);
-    }
+    let titles = words.iter().take_while(|word| TITLES.contains(&bare(word).as_str())).count();
+    // One by one, a cell full of titles would be moved once for each of them.
+    words.drain(..titles.min(words.len().saturating_sub(1)));
     while words.last().is_some_and(|word| DEGREES.contains(&bare(word).as_str())) {
         words.pop();
     }

@@ -1,0 +1,328 @@
+//! Getting a token: a look at the database, the turn to ask for a new one, the request, and its outcome.
+//!
+//! The turn is a lease in the database ([`Vault::begin_refresh`]), granted before the request leaves. What happens when its
+//! holder dies depends on what the request spends.
+//!
+//! **Asking with a secret** only ever issues one more token, so it may be repeated at any time. The turn is short and is
+//! renewed while the request is under way: a dead holder is noticed within seconds.
+//!
+//! **Exchanging a refresh token** spends it; whoever uses a spent one is taken for a thief, and then the whole chain is
+//! revoked (RFC 9700, 2.2.2). If the answer was lost (cut off, timed out, the worker killed), nobody knows whether it was
+//! spent, and one repeat is worth the risk: without it the account is lost for certain. But that repeat must not overtake
+//! the first request, which may still be at work: carried out after the repeat, it would itself be the theft, and kill
+//! what the repeat brought. So this turn is never cut short. It outlasts the time-out and some time to settle, whether
+//! its holder lives or not, and until then everybody goes on with the access token, which is renewed well ahead of its
+//! end. If the repeat is lost too, or refused, the account needs a new login, and that is durable: no third try, by
+//! anybody. A failure that the service *answered* is none of this: nothing is at work any more, nothing was lost.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::secrets::Opened;
+use super::{Shared, Token};
+use crate::auth::{Account, AuthError, Grant, IssuedToken};
+use crate::clock::Timestamp;
+use crate::crash::{self, At};
+use crate::http::message::{Reply, SendError};
+use crate::http::retry::Backoff;
+use crate::secret::Secret;
+use crate::store::{CallId, CallRecord, RefreshTurn, StoredToken};
+
+/// Longest wait for a token's reply.
+const TIMEOUT: Duration = Duration::from_secs(20);
+/// The turn to ask with a secret, and how often it is renewed meanwhile.
+const TURN: Duration = Duration::from_secs(4);
+const BEAT: Duration = Duration::from_secs(1);
+/// How long an exchange whose answer was lost may still be at work at the token service.
+const SETTLE: Duration = Duration::from_secs(5);
+/// The turn to exchange a refresh token: the request, the time to settle, and some for storing what it brought.
+pub(super) const EXCHANGE_TURN: Duration = Duration::from_secs(30);
+/// With less time than this left, an exchange is not begun.
+const WORTH_BEGINNING: Duration = Duration::from_secs(5);
+/// How long a token service that asks for a pause is left alone at most, since somebody waits for the token.
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+/// How long a new refresh token is held while the database can't take it.
+const HOLD: Duration = Duration::from_secs(120);
+/// How often the database is asked whether another worker's refresh has ended.
+const POLL: Duration = Duration::from_millis(200);
+/// Once this has passed, a refresh that fails is not tried again.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a database that is away is waited for: as long as the writer waits, unless told otherwise.
+pub(super) const DATABASE_PATIENCE: Duration = Duration::from_secs(60);
+
+/// A token from the database or the token service. An error comes with the token that is about to expire, if there is
+/// one: it is better than none.
+pub(super) async fn obtain(
+    shared: &Shared,
+    account: &Account,
+    grant: &Grant,
+    dead: Option<i64>,
+) -> Result<Token, (Option<Token>, AuthError)> {
+    let began = Instant::now();
+    let mut waits = Backoff::default().short();
+    let mut errand = Errand { shared, account, grant, dead, holder: new_holder(), spare: None };
+    loop {
+        match errand.turn().await {
+            Ok(Some(token)) => return Ok(token),
+            Ok(None) => {}
+            // A restart of the database is no reason to give an account up.
+            Err(AuthError::Store(error)) if error.is_unavailable() && began.elapsed() < DATABASE_PATIENCE => {
+                sleep(POLL).await;
+            }
+            Err(error) => {
+                let transient = matches!(error, AuthError::Unavailable { .. } | AuthError::Unreadable { .. });
+                match waits.next().filter(|_| transient && began.elapsed() < PATIENCE) {
+                    Some(wait) => sleep(wait).await,
+                    None => return Err((errand.spare, error)),
+                }
+            }
+        }
+    }
+}
+
+/// Getting one token.
+struct Errand<'a> {
+    shared: &'a Shared,
+    account: &'a Account,
+    grant: &'a Grant,
+    /// The API refuses the token of this generation.
+    dead: Option<i64>,
+    /// Our name in the turn: the same until a request has left and was lost.
+    holder: i64,
+    /// A token that is still good, but should be renewed.
+    spare: Option<Token>,
+}
+
+fn new_holder() -> i64 {
+    rand::random::<i64>() & i64::MAX
+}
+
+impl Errand<'_> {
+    /// One look at the database, and one request if it is our turn. `None`: look again.
+    async fn turn(&mut self) -> Result<Option<Token>, AuthError> {
+        let shared = self.shared;
+        let key = self.account.token_key();
+        let (began, now) = (Instant::now(), shared.clock.now());
+        let stored = shared.vault.token(key).await?;
+        let opened = Opened::new(self.account, self.grant, &shared.keyring, stored.as_ref())?;
+        self.spare = opened.token.clone().filter(|token| token.lives(self.dead, now));
+        if let Some(token) = self.spare.as_ref().filter(|token| token.renew_at > now) {
+            return Ok(Some(token.clone()));
+        }
+        let rotates = self.grant.rotating().is_some();
+        let until = now.plus(if rotates { EXCHANGE_TURN } else { TURN });
+        match shared.vault.begin_refresh(key, opened.generation, self.holder, until, now).await? {
+            RefreshTurn::Superseded => Ok(None),
+            // Whoever has the turn renews it ahead of time; meanwhile the old one is good.
+            RefreshTurn::Busy { .. } if self.spare.is_some() => Ok(self.spare.clone()),
+            RefreshTurn::Busy { until } => {
+                sleep(POLL.min(now.until(until)).max(Duration::from_millis(1))).await;
+                Ok(None)
+            }
+            RefreshTurn::NeedsLogin { why } => Err(AuthError::NeedsLogin { why }),
+            RefreshTurn::Yours { lost } if rotates && lost > 1 => {
+                let why =
+                    "two exchanges of its refresh token in a row were cut off, so nobody knows whether it is spent";
+                self.give_up(opened.generation, why.to_owned()).await
+            }
+            RefreshTurn::Yours { lost } if rotates => self.exchange(opened, lost, began, until).await,
+            RefreshTurn::Yours { .. } => self.ask(opened).await,
+        }
+    }
+
+    /// Asks with a secret.
+    async fn ask(&self, opened: Opened) -> Result<Option<Token>, AuthError> {
+        let generation = opened.generation;
+        let sent = {
+            let mut request = std::pin::pin!(self.send(None, TIMEOUT));
+            loop {
+                tokio::select! {
+                    biased;
+                    sent = &mut request => break sent,
+                    () = self.hold_turn(generation) => {}
+                }
+            }
+        };
+        let outcome = match &sent.issued {
+            Ok(issued) => self.keep(opened, issued, sent.asked_at).await,
+            Err(error) => Err(error.clone()),
+        };
+        if outcome.is_err() {
+            self.end_turn(sent.wanted_pause(self.shared.clock.now())).await;
+        }
+        self.log(&sent).await;
+        outcome
+    }
+
+    /// After a moment, takes the turn for a little longer.
+    async fn hold_turn(&self, generation: i64) {
+        sleep(BEAT).await;
+        let now = self.shared.clock.now();
+        let until = now.plus(TURN);
+        // Should it fail, somebody else may ask too: one more token.
+        let _ = self.shared.vault.begin_refresh(self.account.token_key(), generation, self.holder, until, now).await;
+    }
+
+    /// Stores what was issued. `None`: another worker was first.
+    async fn keep(
+        &self,
+        opened: Opened,
+        issued: &IssuedToken,
+        asked_at: Timestamp,
+    ) -> Result<Option<Token>, AuthError> {
+        let generation = opened.generation;
+        let stored = opened.successor(self.account, &self.shared.keyring, issued, asked_at)?;
+        let won = match self.grant.rotating() {
+            Some(_) => self.store_for_certain(generation, &stored).await?,
+            None => self.shared.vault.replace_token(self.account.token_key(), generation, &stored).await?,
+        };
+        Ok(won.then(|| Token::new(issued.access.expose(), &stored)))
+    }
+
+    /// Exchanges a refresh token, in a turn that began at `began` and lasts until `until`.
+    async fn exchange(
+        &mut self,
+        opened: Opened,
+        lost: u32,
+        began: Instant,
+        until: Timestamp,
+    ) -> Result<Option<Token>, AuthError> {
+        let generation = opened.generation;
+        let _under_way = self.shared.exchanges.token();
+        let left = (EXCHANGE_TURN - SETTLE).saturating_sub(began.elapsed());
+        if left < WORTH_BEGINNING {
+            // Suspended, or the database was slow: nothing may leave that somebody else's repeat would meet.
+            self.end_turn(self.shared.clock.now()).await;
+            return Ok(None);
+        }
+        if lost > 0 {
+            tracing::warn!(
+                account = self.account.name(),
+                "the answer to an exchange of the refresh token was lost; asking once more"
+            );
+        }
+        let refresh = opened.refresh();
+        let sent = self.send(refresh.as_ref(), TIMEOUT.min(left)).await;
+        let outcome = match (&sent.issued, &sent.result) {
+            (Ok(issued), _) => self.keep(opened, issued, sent.asked_at).await,
+            (Err(AuthError::NeedsLogin { why }), _) => self.give_up(generation, why.clone()).await,
+            (Err(error), result) => {
+                match result {
+                    // Whether it is spent is not known. The turn stays taken until nothing can be at work any more, and by
+                    // lapsing counts as lost.
+                    Err(SendError::Lost { .. }) => self.holder = new_holder(),
+                    Ok(reply) if reply.status.is_success() => self.holder = new_holder(),
+                    // A gateway that gave up waiting: what is behind it may still be at work.
+                    Ok(reply) if [502, 504].contains(&reply.status.as_u16()) => self.end_turn(until).await,
+                    _ => self.end_turn(sent.wanted_pause(self.shared.clock.now())).await,
+                }
+                Err(error.clone())
+            }
+        };
+        self.log(&sent).await;
+        outcome
+    }
+
+    /// Marks the account as in need of a login, unless somebody else knows better: then `None`, look again.
+    async fn give_up(&self, generation: i64, why: String) -> Result<Option<Token>, AuthError> {
+        let key = self.account.token_key();
+        match self.shared.vault.mark_needs_login(key, generation, self.holder, &why).await? {
+            true => Err(AuthError::NeedsLogin { why }),
+            false => Ok(None),
+        }
+    }
+
+    /// Ends a turn that led to nothing.
+    async fn end_turn(&self, not_before: Timestamp) {
+        // What failed is worth more than that the turn could not be given back: it lapses by itself.
+        let _ = self.shared.vault.abandon_refresh(self.account.token_key(), self.holder, not_before).await;
+    }
+
+    /// Stores the successor of a refresh token that is spent now, again and again while the database can't take it: it
+    /// is nowhere else.
+    async fn store_for_certain(&self, generation: i64, stored: &StoredToken) -> Result<bool, AuthError> {
+        let (key, name) = (self.account.token_key(), self.account.name());
+        let began = Instant::now();
+        let mut told = false;
+        loop {
+            match self.shared.vault.replace_token(key, generation, stored).await {
+                Ok(won) => return Ok(won),
+                Err(error) if began.elapsed() < HOLD => {
+                    if !told {
+                        tracing::warn!(
+                            account = name,
+                            "a new refresh token can't be stored yet; trying again: {error}"
+                        );
+                        told = true;
+                    }
+                    sleep(POLL).await;
+                }
+                Err(error) => {
+                    tracing::error!(account = name, "a new refresh token could not be stored and is lost: {error}");
+                    return Err(error.into());
+                }
+            }
+        }
+    }
+
+    /// One request. Its log is written after what it brought is safe.
+    async fn send(&self, refresh: Option<&Secret>, timeout: Duration) -> Sent {
+        let asked_at = self.shared.clock.now();
+        let began = Instant::now();
+        crash::point("token", At::BeforeRequest);
+        let result = self.shared.http.send(&self.grant.request(refresh), timeout).await;
+        crash::point("token", At::AfterReply);
+        let took = began.elapsed();
+        let issued = match &result {
+            Ok(reply) => self.grant.read(reply, asked_at),
+            Err(SendError::NotSent { why } | SendError::Lost { why }) => {
+                Err(AuthError::Unavailable { why: format!("no token: {why}") })
+            }
+        };
+        if issued.as_ref().is_ok_and(|issued| issued.doubtful) {
+            tracing::warn!(
+                account = self.account.name(),
+                "the token had expired on arrival by this machine's clock; kept for 5 minutes: check the clock"
+            );
+        }
+        Sent { asked_at, took, result, issued }
+    }
+
+    async fn log(&self, sent: &Sent) {
+        let call = CallRecord {
+            id: CallId::new(sent.asked_at),
+            run: self.shared.run,
+            lead: None,
+            account: self.account.name().to_owned(),
+            what: "token".into(),
+            started_at: sent.asked_at,
+            duration_ms: i64::try_from(sent.took.as_millis()).unwrap_or(i64::MAX),
+            status: sent.result.as_ref().ok().map(|reply| reply.status.as_u16()),
+            verdict: match &sent.issued {
+                Ok(token) => format!("issued, good until {}", token.expires_at),
+                Err(error) => error.to_string(),
+            },
+        };
+        // A token is not thrown away because the log can't be written.
+        if let Err(error) = self.shared.vault.log_calls(&[call]).await {
+            tracing::warn!(account = self.account.name(), "a token request could not be logged: {error}");
+        }
+    }
+}
+
+/// A request to the token service, and what came of it.
+struct Sent {
+    asked_at: Timestamp,
+    took: Duration,
+    result: Result<Reply, SendError>,
+    issued: Result<IssuedToken, AuthError>,
+}
+
+impl Sent {
+    /// When the token service may be asked again, by its own words.
+    fn wanted_pause(&self, now: Timestamp) -> Timestamp {
+        let wait = self.result.as_ref().ok().and_then(Reply::retry_after).unwrap_or_default();
+        now.plus(wait.min(PAUSE_MAX))
+    }
+}
