@@ -8,7 +8,7 @@ use leadsync::sandbox::{FaultPlan, LedgerLead, Running, Sandbox, SandboxOptions}
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::bench::{Bench, Process, Said};
+use crate::bench::{Bench, Process, Said, until};
 use crate::plan::{Place, Plan, Row, What};
 use crate::support::database::TestDatabase;
 use crate::support::postgres::Cluster;
@@ -224,6 +224,14 @@ impl World {
 
     /// What a person does afterwards: leads that failed are put back, and those that nobody could ask for are looked up.
     pub async fn settle(&self, leads: &[Value]) {
+        // Nor does a person look before a request that was given up can have had its effect.
+        for place in Place::BOTH {
+            let sandbox = self.sandbox(place);
+            let late = sandbox.totals().faults.get("create:late").copied().unwrap_or_default();
+            let came =
+                || sandbox.ledger().effects().iter().filter(|it| it.fault.as_deref() == Some("late")).count() as u64;
+            until("every late effect has come", || came() >= late).await;
+        }
         self.bench.leadsync(&["retry", "--state", "exhausted"]).await.ends(0);
         self.bench.leadsync(&["retry", "--state", "rejected", "--reason", "unprocessable"]).await.ends(0);
         for lead in leads.iter().filter(|lead| lead["state"] == "unconfirmed") {
