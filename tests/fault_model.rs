@@ -155,14 +155,14 @@ const COVERED: [&str; 24] = [
     "event: restart, Fast",
     "event: cut",
     "event: lock",
-    "fault: create:reset-after",
-    "fault: create:late",
-    "fault: create:other-lead",
+    "fault: create:reset-after, unknown = update",
+    "fault: create:late, unknown = update",
+    "fault: create:other-lead, unknown = update",
     "fault: create:error-body-after",
     "fault: create:401",
     "fault: create:422",
     "fault: create:429-none",
-    "fault: create:500-after",
+    "fault: create:500-after, unknown = retry",
 ];
 
 #[test]

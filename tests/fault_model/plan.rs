@@ -161,8 +161,8 @@ const CREATE: [(&str, u32); 23] = [
     ("reset", 30),
     ("reset-after", 40),
     ("hang", 10),
-    ("hang-after", 15),
-    ("late", 15),
+    ("hang-after", 25),
+    ("late", 40),
     ("429", 20),
     ("429-none", 20),
     ("429-date", 10),
@@ -285,6 +285,7 @@ impl Plan {
         for (_, (_, rule)) in &self.faults {
             let (what, _) = rule.split_once('=').expect("made by us");
             features.insert(format!("fault: {what}"));
+            features.insert(format!("fault: {what}, unknown = {}", self.policy.word()));
         }
         if self.rows.iter().any(|(_, row)| row.after_ms > 0) {
             features.insert("rows for later".to_owned());
@@ -346,7 +347,7 @@ fn rows(dice: &mut StdRng, look_ups: bool) -> Vec<Row> {
 fn faults(dice: &mut StdRng, look_ups: bool) -> Vec<(Place, String)> {
     let mut faults = Vec::new();
     let share = |dice: &mut StdRng, operation: &str, (word, most): (&str, u32)| {
-        format!("{operation}:{word}={}%", dice.random_range(most / 4..=most).max(3))
+        format!("{operation}:{word}={}%", dice.random_range(most / 2..=most))
     };
     for place in Place::BOTH {
         for _ in 0..dice.random_range(2..=5) {

@@ -1,7 +1,5 @@
 //! Carries a plan out: the program, a database, two sandboxes, and everything that happens to them.
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,9 +8,9 @@ use leadsync::sandbox::{FaultPlan, LedgerLead, Running, Sandbox, SandboxOptions}
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::bench::{Bench, Process, Said};
+use crate::bench::{Bench, Process, Said, until};
 use crate::plan::{Place, Plan, Row, What};
-use crate::support::database::{Kind, TestDatabase};
+use crate::support::database::TestDatabase;
 use crate::support::postgres::Cluster;
 
 /// Nothing was heard for so long: what the plan waits for will not come.
@@ -47,8 +45,8 @@ impl World {
             options.seven_targets.rate = None;
             options.live_data.rate = None;
             options.latency = Duration::from_millis(15);
-            // Longer than a client waits, and well before it asks.
-            options.timing.hang = Duration::from_millis(1_500);
+            // Well after a client gave up, so that asking at once would find nothing, and well before it asks.
+            options.timing.hang = Duration::from_millis(2_500);
             options.timing.drip = Duration::from_millis(1_500);
             options.timing.pause = Duration::from_secs(1);
         };
@@ -75,7 +73,7 @@ impl World {
             let set = |key: &str, value: toml::Value| bench.set(&format!("destinations.{}.{key}", place.name()), value);
             set("timeout", "1s".into());
             // A late effect must be there before anyone asks, on a busy machine too.
-            set("settle", if plan.has_late_effects() { "3s" } else { "300ms" }.into());
+            set("settle", if plan.has_late_effects() { "4s" } else { "300ms" }.into());
             set("unknown", plan.policy.word().into());
             set("concurrency", plan.concurrency.into());
             set("rate", if plan.has_rate { "40/s" } else { "none" }.into());
@@ -200,7 +198,11 @@ impl World {
                             WHERE application_name = 'leadsync'";
                 self.bench.database.sql(ours);
             }
-            What::Lock(ms) => hold_lock(&self.bench, Duration::from_millis(ms)).await,
+            What::Lock(ms) => {
+                let holder = self.bench.database.hold_lock();
+                tokio::time::sleep(Duration::from_millis(ms)).await;
+                holder.let_go();
+            }
         }
     }
 
@@ -222,6 +224,14 @@ impl World {
 
     /// What a person does afterwards: leads that failed are put back, and those that nobody could ask for are looked up.
     pub async fn settle(&self, leads: &[Value]) {
+        // Nor does a person look before a request that was given up can have had its effect.
+        for place in Place::BOTH {
+            let sandbox = self.sandbox(place);
+            let late = sandbox.totals().faults.get("create:late").copied().unwrap_or_default();
+            let came =
+                || sandbox.ledger().effects().iter().filter(|it| it.fault.as_deref() == Some("late")).count() as u64;
+            until("every late effect has come", || came() >= late).await;
+        }
         self.bench.leadsync(&["retry", "--state", "exhausted"]).await.ends(0);
         self.bench.leadsync(&["retry", "--state", "rejected", "--reason", "unprocessable"]).await.ends(0);
         for lead in leads.iter().filter(|lead| lead["state"] == "unconfirmed") {
@@ -244,30 +254,6 @@ pub fn person_of(lead: &Value) -> Option<usize> {
     let address = lead["email"].as_str()?.to_lowercase();
     let (before, _) = address.split_once('@')?;
     before.rsplit_once("nominova")?.1.parse().ok()
-}
-
-/// Another program holds SQLite's write lock.
-async fn hold_lock(bench: &Bench, held: Duration) {
-    assert_eq!(bench.database.kind, Kind::Sqlite);
-    let file = bench.database.file();
-    let taken = tokio::task::spawn_blocking(move || {
-        let mut child = Command::new("sqlite3")
-            .args(["-batch", "-bail", "-cmd", ".timeout 20000"])
-            .arg(file)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        child.stdin.as_mut().unwrap().write_all(b"BEGIN IMMEDIATE;\nSELECT 'held';\n").unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        assert_eq!(line, "held\n");
-        child
-    });
-    let mut child = taken.await.unwrap();
-    tokio::time::sleep(held).await;
-    child.stdin.as_mut().unwrap().write_all(b"COMMIT;\n.quit\n").unwrap();
-    assert!(child.wait().unwrap().success());
 }
 
 /// The workers of one case.

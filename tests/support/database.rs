@@ -92,6 +92,25 @@ impl TestDatabase {
         assert!(program.status.success(), "{}", String::from_utf8_lossy(&program.stderr));
     }
 
+    /// SQLite: another program takes the write lock, as in the middle of a long change; it has it when this returns.
+    pub fn hold_lock(&self) -> LockHolder {
+        use std::io::{BufRead, BufReader, Write};
+        use std::process::{Command, Stdio};
+        let mut child = Command::new("sqlite3")
+            .args(["-batch", "-bail", "-cmd", ".timeout 20000"])
+            .arg(self.file())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("sqlite3 can be started");
+        let ask = b"BEGIN IMMEDIATE;\nSELECT 'held';\n";
+        child.stdin.as_mut().expect("piped").write_all(ask).expect("it reads its input");
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().expect("piped")).read_line(&mut line).expect("it answers");
+        assert_eq!(line, "held\n");
+        LockHolder(child)
+    }
+
     /// As [`Self::sql`]; what was said if it fails.
     pub fn try_sql(&self, text: &str) -> Result<String, String> {
         use std::io::Write;
@@ -125,6 +144,20 @@ impl TestDatabase {
             true => Ok(String::from_utf8_lossy(&out.stdout).trim_end().to_owned()),
             false => Err(String::from_utf8_lossy(&out.stderr).into_owned()),
         }
+    }
+}
+
+/// Whoever holds SQLite's write lock.
+#[derive(Debug)]
+pub struct LockHolder(std::process::Child);
+
+impl LockHolder {
+    /// Ends the change.
+    pub fn let_go(mut self) {
+        use std::io::Write;
+        let end = b"COMMIT;\n.quit\n";
+        self.0.stdin.as_mut().expect("piped").write_all(end).expect("it reads its input");
+        assert!(self.0.wait().expect("it ends").success());
     }
 }
 
