@@ -25,6 +25,8 @@ mod limits;
 mod lookups;
 #[path = "journeys/queue.rs"]
 mod queue;
+#[path = "journeys/secrets.rs"]
+mod secrets;
 #[path = "journeys/signals.rs"]
 mod signals;
 #[path = "journeys/workers.rs"]

@@ -40,7 +40,7 @@ async fn measured(process: Process) -> (Said, u64) {
 }
 
 /// One request or reply with its body, as far as `Content-Length` says; `None` at the end of the connection.
-async fn message(stream: &mut TcpStream) -> Option<Vec<u8>> {
+pub async fn message(stream: &mut TcpStream) -> Option<Vec<u8>> {
     let mut seen = Vec::new();
     let mut buffer = [0; 4096];
     loop {
@@ -93,7 +93,8 @@ impl Lie {
     }
 }
 
-fn sandbox_addr(bench: &Bench) -> SocketAddr {
+/// Where the sandbox listens.
+pub fn sandbox_addr(bench: &Bench) -> SocketAddr {
     bench.sandbox.base_url().strip_prefix("http://").unwrap().parse().unwrap()
 }
 
