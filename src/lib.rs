@@ -13,6 +13,7 @@
 //! cli                        sees pipeline and sandbox; nothing sees it
 //! pipeline                   sees connectors and all below
 //! connectors::{channel, registry}   bind a connector to auth, http, config and the call log of store
+//! connectors::discretion     makes verdicts discreet; sees lead and mask
 //! connectors::*_*            each API's folder sees lead, connectors, http::message and its own settings in config
 //! auth                       sees http and store
 //! store                      sees lead, and its own settings in config

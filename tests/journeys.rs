@@ -44,6 +44,8 @@ mod outages;
 mod pooler;
 #[path = "journeys/queue.rs"]
 mod queue;
+#[path = "journeys/secrets.rs"]
+mod secrets;
 #[path = "journeys/signals.rs"]
 mod signals;
 #[cfg(target_os = "linux")]

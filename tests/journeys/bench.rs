@@ -234,6 +234,23 @@ impl Bench {
         self.watch(command, args)
     }
 
+    /// The same through a shell, which may change what the program inherits: in `script`, `"$@"` is the program.
+    pub fn start_in_shell(&self, script: &str, args: &[&str]) -> Process {
+        let program = self.command(args);
+        let program = program.as_std();
+        let mut command = Command::new("sh");
+        command.args(["-c", script, "sh"]).arg(program.get_program()).args(program.get_args());
+        for (name, value) in program.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        command.current_dir(self.dir.path());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        self.watch(command, args)
+    }
+
     fn watch(&self, mut command: Command, args: &[&str]) -> Process {
         let mut child = command.spawn().unwrap();
         let (mut out, mut err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
@@ -306,7 +323,7 @@ impl Bench {
     }
 
     /// What must never be said on standard error, apart from addresses and names.
-    fn secrets(&self) -> Vec<String> {
+    pub fn secrets(&self) -> Vec<String> {
         let options = self.sandbox.options();
         let mut secrets = vec![
             KEY.to_owned(),

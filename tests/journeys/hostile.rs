@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::bench::{Bench, Process, Said, csv, email};
@@ -16,6 +16,7 @@ use crate::support::database::Kind;
 journeys![
     whatever_a_destination_answers_each_lead_is_settled_by_looking_and_memory_stays_flat,
     a_redirect_of_any_call_is_told_and_followed_by_none,
+    only_a_certificate_that_the_system_or_ssl_cert_file_vouches_for_is_sent_leads,
 ];
 
 /// What the program may take at most, in KiB: it is a few ten MiB large, and what it is sent is hundreds.
@@ -40,7 +41,7 @@ async fn measured(process: Process) -> (Said, u64) {
 }
 
 /// One request or reply with its body, as far as `Content-Length` says; `None` at the end of the connection.
-async fn message(stream: &mut TcpStream) -> Option<Vec<u8>> {
+pub async fn message(stream: &mut (impl AsyncRead + Unpin)) -> Option<Vec<u8>> {
     let mut seen = Vec::new();
     let mut buffer = [0; 4096];
     loop {
@@ -93,7 +94,8 @@ impl Lie {
     }
 }
 
-fn sandbox_addr(bench: &Bench) -> SocketAddr {
+/// Where the sandbox listens.
+pub fn sandbox_addr(bench: &Bench) -> SocketAddr {
     bench.sandbox.base_url().strip_prefix("http://").unwrap().parse().unwrap()
 }
 
@@ -240,6 +242,52 @@ async fn a_redirect_of_any_call_is_told_and_followed_by_none(kind: Kind) {
         bench.nothing_is_leased();
     }
     assert_eq!(reached.load(Ordering::SeqCst), 0, "a redirect was followed");
+}
+
+async fn only_a_certificate_that_the_system_or_ssl_cert_file_vouches_for_is_sent_leads(kind: Kind) {
+    let bench = Bench::new(kind).await;
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (certificate, other) = (made.cert.pem(), rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap());
+    let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let sandbox = sandbox_addr(&bench);
+    tokio::spawn(async move {
+        loop {
+            let (client, _) = listener.accept().await.unwrap();
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let Ok(mut client) = acceptor.accept(client).await else { return };
+                while let Some(request) = message(&mut client).await {
+                    let mut sandbox = TcpStream::connect(sandbox).await.unwrap();
+                    sandbox.write_all(&request).await.unwrap();
+                    let reply = message(&mut sandbox).await.unwrap_or_default();
+                    client.write_all(&reply).await.unwrap();
+                    client.flush().await.unwrap();
+                }
+            });
+        }
+    });
+    bench.set("destinations.7targets.api_url", format!("https://localhost:{port}"));
+    bench.set("run.wait", "2s");
+    bench.queue(&csv(1..=2)).await;
+    let bundle = |name: &str, pem: &str| bench.file(name, pem).to_str().unwrap().to_owned();
+    let (right, wrong) = (bundle("right.pem", &certificate), bundle("wrong.pem", &other.cert.pem()));
+    let with = |file: &str| bench.start_with(&[("SSL_CERT_FILE", file), ("NO_PROXY", "localhost")], &["run"]).ended();
+    with(&wrong).await.ends(4).says("an authority that this machine does not trust");
+    assert_eq!((bench.asked("create"), bench.asked("assistants")), (0, 0));
+    assert_eq!(bench.number("SELECT sum(attempts) FROM leads"), 0);
+    with(&right).await.ends(0);
+    bench.has_exactly(1..=2);
+    bench.agrees().await;
 }
 
 // ---- files ----

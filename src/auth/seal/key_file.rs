@@ -23,7 +23,8 @@ impl Keyring {
     /// for this user; never for a database that already holds sealed values, which a new key could not open.
     ///
     /// # Errors
-    /// [`SealError::KeyFile`] if it is missing though needed, unreadable, no key, or can't be written.
+    /// [`SealError::KeyFile`] if it is missing though needed, unreadable, no key, can't be written, or is open to every user
+    /// of the machine.
     pub fn for_sqlite_file(database: &Path, holds_sealed: bool) -> Result<KeyFile, SealError> {
         let mut path = database.as_os_str().to_owned();
         path.push(".key");
@@ -59,9 +60,31 @@ fn failed(how: &str, path: &Path, error: &io::Error) -> SealError {
 
 fn read(path: &Path) -> io::Result<String> {
     let mut text = String::new();
+    let file = File::open(path)?;
+    #[cfg(unix)]
+    is_private(&file)?;
     // A key is 64 bytes; whatever else lies there is not read to the end.
-    File::open(path)?.take(1024).read_to_string(&mut text)?;
+    file.take(1024).read_to_string(&mut text)?;
     Ok(text)
+}
+
+/// As `ssh` does for its keys: a key that everybody may read is no key, and one that somebody else made is somebody
+/// else's. The group is let in, since that is how volumes are given to pods (`fsGroup`).
+#[cfg(unix)]
+fn is_private(file: &File) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt;
+    let meta = file.metadata()?;
+    let (mode, owner) = (meta.mode() & 0o777, meta.uid());
+    if mode & 0o007 != 0 {
+        return Err(io::Error::other(format!(
+            "every user of this machine may use it (mode {mode:04o}); make it private: chmod 600"
+        )));
+    }
+    let ours = rustix::process::geteuid().as_raw();
+    if owner != ours && owner != 0 {
+        return Err(io::Error::other(format!("it belongs to another user ({owner}, and this is {ours})")));
+    }
+    Ok(())
 }
 
 /// Writes a new key under another name and links it into place, so that the file is there whole or not at all, and the

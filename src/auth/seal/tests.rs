@@ -102,11 +102,37 @@ fn a_lost_key_file_is_never_replaced_by_one_that_opens_nothing() {
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
+#[cfg(unix)]
+#[test]
+fn a_key_file_that_everybody_may_read_is_refused_also_through_a_link() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let folder = tempfile::tempdir().unwrap();
+    let (database, linked) = (folder.path().join("leadsync.db"), folder.path().join("linked.db"));
+    let made = Keyring::for_sqlite_file(&database, false).unwrap();
+    symlink(&made.path, folder.path().join("linked.db.key")).unwrap();
+    for (mode, is_fine) in [(0o644, false), (0o604, false), (0o602, false), (0o640, true), (0o600, true), (0o400, true)]
+    {
+        std::fs::set_permissions(&made.path, std::fs::Permissions::from_mode(mode)).unwrap();
+        for database in [&database, &linked] {
+            let said = Keyring::for_sqlite_file(database, true).map_err(|error| error.to_string());
+            assert_eq!(said.is_ok(), is_fine, "{mode:o}: {said:?}");
+        }
+    }
+    std::fs::set_permissions(&made.path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let said = Keyring::for_sqlite_file(&database, true).unwrap_err().to_string();
+    assert!(said.contains("leadsync.db.key") && said.contains("mode 0644") && said.contains("chmod 600"), "{said}");
+}
+
 #[test]
 fn a_key_file_that_holds_something_else_is_left_alone() {
+    use std::io::Write;
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("leadsync.db");
-    std::fs::write(folder.path().join("leadsync.db.key"), "hunter2").unwrap();
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(folder.path().join("leadsync.db.key")).unwrap().write_all(b"hunter2").unwrap();
     let error = Keyring::for_sqlite_file(&database, false).unwrap_err().to_string();
     assert!(error.contains("holds no key") && !error.contains("hunter2"), "{error}");
     assert_eq!(std::fs::read_to_string(folder.path().join("leadsync.db.key")).unwrap(), "hunter2");

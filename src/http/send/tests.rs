@@ -14,6 +14,7 @@ use super::*;
 use crate::http::fake::read_request;
 
 mod hostile;
+mod tls;
 
 const LONG: Duration = Duration::from_secs(20);
 

@@ -51,7 +51,7 @@ fn not_connected(error: &reqwest::Error, host: &str) -> String {
     if error.is_dns() {
         format!("the name `{host}` can't be resolved; check the address, and the network's name server")
     } else if let Some(tls) = tls {
-        format!("no TLS connection to `{host}`: {}", lower_first(&tls.to_string()))
+        format!("no TLS connection to `{host}`: {}", tls_words(tls))
     } else if kind(io::ErrorKind::ConnectionRefused) {
         format!("connection refused by `{host}`, or by the proxy in between; nothing answers there")
     } else if error.is_timeout() {
@@ -60,6 +60,26 @@ fn not_connected(error: &reqwest::Error, host: &str) -> String {
         // Texts of the operating system and of hyper's connectors: they name no address.
         let cause = chain(error).last().map(|cause| lower_first(&cause.to_string())).unwrap_or_default();
         format!("no connection to `{host}`: {cause}")
+    }
+}
+
+fn tls_words(error: &rustls::Error) -> String {
+    use rustls::CertificateError as E;
+    let rustls::Error::InvalidCertificate(what) = error else { return lower_first(&error.to_string()) };
+    match what {
+        E::UnknownIssuer | E::BadSignature => {
+            "its certificate comes from an authority that this machine does not trust; is the address right? (a company's own \
+             authority is added to the system's certificates, or named in SSL_CERT_FILE)"
+                .to_owned()
+        }
+        E::NotValidForName | E::NotValidForNameContext { .. } => {
+            "its certificate is for another host; check the address".to_owned()
+        }
+        E::Expired | E::ExpiredContext { .. } => "its certificate has expired, or this machine's clock is wrong".to_owned(),
+        E::NotValidYet | E::NotValidYetContext { .. } => {
+            "its certificate is not valid yet, or this machine's clock is wrong".to_owned()
+        }
+        _ => lower_first(&error.to_string()),
     }
 }
 

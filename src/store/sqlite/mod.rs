@@ -53,6 +53,10 @@ impl Handle {
     pub(super) async fn open(url: &str, create: bool) -> Result<Self> {
         let path = place::path(url)?;
         place::prepare(&path, create)?;
+        #[cfg(unix)]
+        if let Some(warning) = place::open_to_all(&path) {
+            tracing::warn!("{warning}");
+        }
         let options = SqliteConnectOptions::new()
             .filename(&path)
             .journal_mode(SqliteJournalMode::Wal)

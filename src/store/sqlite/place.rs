@@ -28,6 +28,18 @@ pub(super) fn path(url: &str) -> Result<PathBuf> {
     }
 }
 
+/// What to tell the operator of who may read the file besides its owner; nothing if that is as it should be. The group is
+/// let in: other programs may fill the queue.
+#[cfg(unix)]
+pub(super) fn open_to_all(path: &Path) -> Option<String> {
+    use std::os::unix::fs::MetadataExt;
+    let mode = std::fs::metadata(path).ok()?.mode() & 0o777;
+    (mode & 0o007 != 0).then(|| {
+        let shown = path.display();
+        format!("every user of this machine may read `{shown}` (mode {mode:04o}), which holds people's data: chmod 600 {shown}")
+    })
+}
+
 /// Creates the file if it is missing and `create`, so that only its owner can read it.
 pub(super) fn prepare(path: &Path, create: bool) -> Result<()> {
     let shown = path.display();
@@ -83,6 +95,20 @@ mod tests {
         assert!(said.contains("is a directory"), "{said}");
         let said = prepare(&dir.path().join("no/such.db"), true).unwrap_err().to_string();
         assert!(said.contains("does not exist"), "{said}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_everybody_may_read_is_told_of() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("leadsync.db");
+        prepare(&path, true).unwrap();
+        assert_eq!(open_to_all(&path), None);
+        for (mode, told) in [(0o644, true), (0o666, true), (0o660, false), (0o600, false)] {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(open_to_all(&path).is_some(), told, "{mode:o}");
+        }
     }
 
     #[test]

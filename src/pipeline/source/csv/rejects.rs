@@ -284,6 +284,10 @@ fn line_break(dialect: &Dialect) -> &'static [u8] {
 /// Whether the file there is one of ours, perhaps saved anew by a spreadsheet program; `None` if there is none.
 fn is_ours(path: &Path) -> io::Result<Option<bool>> {
     let mut head = Vec::new();
+    // What is no file (a pipe that nobody writes to) is never opened: that could wait for ever.
+    if fs::metadata(path).is_ok_and(|meta| !meta.is_file()) {
+        return Ok(Some(false));
+    }
     match File::open(path) {
         Ok(file) => file.take(256).read_to_end(&mut head)?,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
