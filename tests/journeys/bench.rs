@@ -277,23 +277,6 @@ impl Bench {
         Process { child, words, so_far, secrets, args: args.join(" ") }
     }
 
-    /// The same through a shell, which may change what the program inherits: in `script`, `"$@"` is the program.
-    pub fn start_in_shell(&self, script: &str, args: &[&str]) -> Process {
-        let program = self.command(args);
-        let program = program.as_std();
-        let mut command = Command::new("sh");
-        command.args(["-c", script, "sh"]).arg(program.get_program()).args(program.get_args());
-        for (name, value) in program.get_envs() {
-            match value {
-                Some(value) => command.env(name, value),
-                None => command.env_remove(name),
-            };
-        }
-        command.current_dir(self.dir.path());
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        self.watch(command, args)
-    }
-
     /// Runs the program to its end.
     pub async fn leadsync(&self, args: &[&str]) -> Said {
         self.start(args).ended().await
