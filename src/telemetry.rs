@@ -26,12 +26,13 @@ impl Logging {
     /// The filter for this verbosity, in the syntax of `RUST_LOG`.
     ///
     /// Dependencies stay at warnings whatever `-v` says: their debug output is about connections and may quote what they
-    /// carry. Who needs it asks for it by name with `RUST_LOG`.
+    /// carry. Who needs it asks for it by name with `RUST_LOG`. What sqlx warns of (slow or broken connections) we tell
+    /// ourselves, as far as it matters.
     fn directives(self) -> &'static str {
         match self.verbosity {
             ..=-1 => "error",
-            0 => "warn,leadsync=info",
-            1 => "warn,leadsync=debug",
+            0 => "warn,sqlx=error,leadsync=info",
+            1 => "warn,sqlx=error,leadsync=debug",
             2.. => "warn,leadsync=trace",
         }
     }

@@ -116,7 +116,7 @@ impl Tokens {
     pub async fn finish(&self) {
         self.0.exchanges.close();
         // Whoever was cut off after this long has lost it anyway.
-        let _ = timeout(refresh::EXCHANGE_TURN, self.0.exchanges.wait()).await;
+        let _ = timeout(refresh::EXCHANGE_TURN + refresh::HOLD, self.0.exchanges.wait()).await;
     }
 
     async fn current(&self, account: &Account, grant: &Grant, dead: Option<i64>) -> Result<Bearer, AuthError> {

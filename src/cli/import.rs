@@ -80,18 +80,29 @@ async fn job(
         load(&*site.store, &*site.clock, run, files, &plan.destinations, normalising, patience).await?;
     // Written now, and again if the run rejects more: a kill in mid-run must not cost the operator the list.
     let mut written = write_rejected(&*site.store, run, &sources, patience).await?;
+    let mut unlisted = None;
     let mut summary = if plan.deliver && !stop.is_cancelled() {
         let options =
             RunOptions { command: plan.command, only_imported: !plan.everything_due, ..RunOptions::default() };
         let summary = run_pipeline(site, run, &options, progress, &Signals { stop: stop.clone() }).await?;
         let summary = if plan.everything_due { summary } else { with_untouched(summary, &loaded) };
         if !summary.database_lost && summary.counts.rejected > i64::try_from(loaded.rejected).unwrap_or(i64::MAX) {
-            written = write_rejected(&*site.store, run, &sources, patience).await?;
+            match write_rejected(&*site.store, run, &sources, patience).await {
+                Ok(whole) => written = whole,
+                // What the run did is told all the same.
+                Err(error) => unlisted = Some(error),
+            }
         }
         Summary { started_at, took: started.elapsed(), ..summary }
     } else {
         only_loaded(&*site.store, run, plan.command, &loaded, patience, started_at, started.elapsed()).await?
     };
+    if let Some(error) = unlisted {
+        summary.notices.push(format!(
+            "leads that the run itself rejected are not in the rejects file ({error}); `leadsync results --state rejected` \
+             has them"
+        ));
+    }
     if loaded.interrupted {
         summary.notices.push(format!(
             "stopped after {} rows: import the file again for the rest, nothing is sent twice",

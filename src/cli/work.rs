@@ -75,7 +75,7 @@ pub async fn work<E: Into<Failure>, F: Future<Output = Result<Summary, E>>>(
     let run = match before(&stop, begin).await? {
         TurnAnswer::Begun(run) => run,
         TurnAnswer::Taken(other) => {
-            site.store.close().await;
+            close(site).await;
             return Err(refused(&other, errand.turn, site.clock.now()));
         }
     };
@@ -109,8 +109,13 @@ pub async fn work<E: Into<Failure>, F: Future<Output = Result<Summary, E>>>(
     if !(summary.database_lost && written.as_ref().is_err_and(StoreError::is_unavailable)) {
         written?;
     }
-    site.store.close().await;
+    close(site).await;
     Ok(exit)
+}
+
+/// Closes the database, unless its server vanished: all that counts is written and told by then.
+async fn close(site: &Site) {
+    let _ = tokio::time::timeout(LAST_ANSWER, site.store.close()).await;
 }
 
 /// Another run is at work, and one of the two is exclusive.

@@ -34,7 +34,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use self::fleet::Fleet;
-pub use self::fleet::{Offer, Pool, Share};
+pub use self::fleet::{News, Offer, Pool, PoolError, Share};
 use self::hand::{Hand, Terms};
 use self::pace::{TokioClock, TokioInstant};
 use self::permit::Counted;
@@ -142,16 +142,16 @@ impl Limiter {
         let _ = tokio::time::timeout(Duration::from_secs(2), self.0.leave()).await;
     }
 
-    /// Waits for a pause that another process was told of and this one has not known yet; the gate is closed already. For
-    /// a limiter that is not shared this takes for ever.
-    pub async fn paused_by_others(&self) -> (Timestamp, String) {
+    /// Waits for what there is to know of the limit besides permits; the gate is closed already if it is a pause. For a
+    /// limiter that is not shared this takes for ever.
+    pub async fn news(&self) -> News {
         let Some(fleet) = self.fleet() else { return std::future::pending().await };
-        let mut paused = fleet.paused.subscribe();
+        let mut told = fleet.news.subscribe();
         loop {
             // The sender lives as long as we do.
-            let _ = paused.changed().await;
-            if let Some(pause) = paused.borrow_and_update().clone() {
-                return pause;
+            let _ = told.changed().await;
+            if let Some(news) = told.borrow_and_update().clone() {
+                return news;
             }
         }
     }

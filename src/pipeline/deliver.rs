@@ -242,11 +242,11 @@ fn charge(lane: &Lane, at: Timestamp) -> Option<QuotaCharge> {
 async fn quota_used_up(lane: &Lane, lead: &Leased) -> Settlement {
     let now = lane.shared.clock.now();
     let tomorrow = now.next_utc_day();
-    let why = format!("{}{} creates used up", Pause::DAILY_LIMIT, lane.limits.daily_limit.unwrap_or_default());
+    let why = format!("daily limit of {} creates used up", lane.limits.daily_limit.unwrap_or_default());
     // For `status`; here it is enough that nothing more is created.
     pauses::store(
         &lane.shared,
-        &Pause { account: lane.channel.account().to_owned(), until: tomorrow, why: why.clone() },
+        &Pause { account: Pause::for_the_day(lane.channel.account()), until: tomorrow, why: why.clone() },
     )
     .await;
     lane.shared.account.notice(format!("{}: {why}; the rest goes on after {tomorrow}", lane.name));

@@ -137,6 +137,9 @@ impl Lane {
 
     /// Nothing can be recorded any more: every lane stops.
     pub fn database_lost(&self, error: &NotWritten) {
+        if !error.is_unavailable() {
+            self.shared.account.bug(error.to_string());
+        }
         self.shared.account.database_lost(error);
         self.shared.stop.cancel();
     }

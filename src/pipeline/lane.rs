@@ -244,11 +244,14 @@ impl Lane {
     async fn settle_doubts(self: &Arc<Self>, tasks: &mut JoinSet<()>) -> StoreResult<()> {
         let ends = self.shared.clock.now().plus(self.shared.wait);
         while self.creates.is_cancelled() && !self.stop.is_cancelled() {
-            let got = self.lease(DEPTH * self.limits.concurrency.max(1), Due::Doubtful).await?;
+            let room = (DEPTH * self.limits.concurrency.max(1)).saturating_sub(self.in_hand());
+            let got = self.lease(room, Due::Doubtful).await?;
             if !got.is_empty() {
                 self.dispatch(got, 1, tasks);
             } else if self.in_hand() > 0 {
                 self.pause(GLANCE, tasks).await;
+            } else if self.shared.limit_used_up().await || self.shared.clock.now() > ends {
+                break;
             } else {
                 match self.next(|it| it.next_doubtful).await? {
                     Some(due) if due <= ends => {

@@ -11,6 +11,7 @@ use super::shared::Shared;
 use crate::clock::Timestamp;
 use crate::connectors::channel::Channel;
 use crate::exit::Exit;
+use crate::http::limit::{News, PoolError};
 use crate::store::{Pause, Result};
 
 /// A pause this short is waited for even where `run.wait` is shorter.
@@ -37,7 +38,7 @@ pub fn too_long(name: &str, pause: &Pause) -> Halt {
 /// If the database can't be read.
 pub async fn stored(shared: &Shared, channel: &Channel) -> Result<Option<Pause>> {
     let pauses = shared.patiently(|| shared.store.pauses(shared.clock.now())).await?;
-    Ok(pauses.into_iter().find(|pause| pause.account == channel.account() && !pause.is_for_the_day()))
+    Ok(pauses.into_iter().find(|pause| pause.account == channel.account()))
 }
 
 /// Writes a pause down for all workers; that it can't be written is no reason to stop, since each is told by the server.
@@ -47,11 +48,23 @@ pub async fn store(shared: &Shared, pause: &Pause) {
     }
 }
 
+/// Without its share of the limit nobody can go on, and nothing else may be asking the database at the moment.
+fn limit_lost(shared: &Shared, error: &PoolError) {
+    if !error.unavailable {
+        shared.account.bug(error.why.clone());
+    }
+    shared.account.database_lost(&error.why);
+    shared.stop.cancel();
+}
+
 /// The same as [`Lane::keep_pauses_of_others`] for the look-up service.
 pub async fn keep_those_of_look_ups(shared: Arc<Shared>) {
     let Some(lookup) = &shared.lookup else { return };
     loop {
-        let (until, why) = lookup.channel.limiter().paused_by_others().await;
+        let (until, why) = match lookup.channel.limiter().news().await {
+            News::Paused(until, why) => (until, why),
+            News::Lost(error) => return limit_lost(&shared, &error),
+        };
         if until > patience(shared.clock.now(), shared.wait) {
             let pause = Pause { account: lookup.channel.account().to_owned(), until, why };
             lookup.halt(&shared, too_long("enrich", &pause), Some(until));
@@ -88,8 +101,12 @@ impl Lane {
     /// Keeps the pauses that other workers are told of while this one is at work, for ever.
     pub async fn keep_pauses_of_others(self: Arc<Self>) {
         loop {
-            let (until, why) = self.channel.limiter().paused_by_others().await;
-            self.heed(&Pause { account: self.channel.account().to_owned(), until, why });
+            match self.channel.limiter().news().await {
+                News::Paused(until, why) => {
+                    self.heed(&Pause { account: self.channel.account().to_owned(), until, why });
+                }
+                News::Lost(error) => return limit_lost(&self.shared, &error),
+            }
         }
     }
 

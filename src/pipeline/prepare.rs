@@ -280,6 +280,7 @@ async fn claimed(
     let written = lane.write(&lease, vec![step]).await?;
     if let Written { outcome: StepOutcome::Applied { state: LeadState::Ready, .. }, .. } = written {
         lease.state = LeadState::Ready;
+        lease.attempts = 0;
         lease.prepared = Some(prepared);
         return Some(lease);
     }

@@ -8,7 +8,7 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::account::Account;
-use super::away::{self, Patience};
+use super::away::{self, LAST_ANSWER, Patience};
 use super::enrich::LookUps;
 use super::leases::Leases;
 use super::writer::Writer;
@@ -77,7 +77,7 @@ impl Shared {
     where
         F: Future<Output = StoreResult<T>>,
     {
-        let patience = Patience { term: self.leases.term(), hurry: &self.cut, last: Duration::ZERO };
+        let patience = Patience { term: self.leases.term(), hurry: &self.cut, last: LAST_ANSWER };
         away::patiently(patience, || self.account.database_was_away(), ask).await
     }
 }

@@ -30,6 +30,13 @@ const GROUP: usize = 500;
 #[error("could not record what happened to a lead: {0}")]
 pub struct NotWritten(Arc<StoreError>);
 
+impl NotWritten {
+    /// Whether waiting and repeating may help.
+    pub fn is_unavailable(&self) -> bool {
+        self.0.is_unavailable()
+    }
+}
+
 struct Order {
     step: Step,
     done: oneshot::Sender<Result<StepOutcome, NotWritten>>,

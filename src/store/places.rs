@@ -23,7 +23,7 @@ pub struct PlacesAsk {
     pub account: String,
     /// How many places the limit has.
     pub count: u32,
-    /// How long after a call its place is free again, at the latest.
+    /// How long after a call its place is free again.
     pub again: Duration,
     /// Who asks: random for each process.
     pub holder: i64,
@@ -52,12 +52,17 @@ pub struct PlacesShare {
     pub lapsed: bool,
     /// What time it was, by the clock that all these moments are of.
     pub now: Timestamp,
+    /// When the first of the places that nobody holds is free.
+    pub next: Option<Timestamp>,
     /// Until when nobody calls the account, and why, if it is paused.
     pub pause: Option<Pause>,
 }
 
 /// A worker that has not asked for so long is not waited for when places are few.
 const SILENT: Duration = Duration::from_secs(2);
+
+/// Clocks that are right may differ by this much, the wait for a lock included.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(30);
 
 /// An account's places, as the database keeps them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -117,11 +122,13 @@ impl Book {
 
     /// One worker's turn.
     pub(crate) fn turn(&mut self, ask: &PlacesAsk, now: Timestamp) -> PlacesShare {
+        self.mistrust(ask, now);
         self.reclaim(now);
         let place = self.workers.iter().position(|worker| worker.holder == ask.holder);
         if let Some(worker) = place.map(|at| &mut self.workers[at]).filter(|worker| worker.turn == ask.turn) {
             (worker.until, worker.seen) = (now.plus(ask.term), now);
-            return PlacesShare { places: worker.granted.clone(), spare: 0, lapsed: worker.lapsed, now, pause: None };
+            let (places, lapsed) = (worker.granted.clone(), worker.lapsed);
+            return PlacesShare { places, spare: 0, lapsed, now, next: self.free.first().copied(), pause: None };
         }
         let before = place.map(|at| self.workers.swap_remove(at));
         let kept = match &before {
@@ -165,7 +172,8 @@ impl Book {
                 lapsed: before.is_none(),
             });
         }
-        PlacesShare { places: granted, spare, lapsed: before.is_none(), now, pause: None }
+        let next = self.free.first().copied();
+        PlacesShare { places: granted, spare, lapsed: before.is_none(), now, next, pause: None }
     }
 
     /// Hands out `wanted` of the first `there` places: those that are free by `soon` as they come, and of the others every
@@ -184,6 +192,22 @@ impl Book {
         granted
     }
 
+    /// Moments that no right clock can have written: a clock was ahead, and was put right. They count as written now.
+    fn mistrust(&mut self, ask: &PlacesAsk, now: Timestamp) {
+        let again = Duration::from_millis(u64::try_from(self.again_ms).unwrap_or(0)).max(ask.again);
+        let within = |at: &mut Timestamp, term: Duration, latest: Duration| {
+            if *at > now.plus(latest).plus(CLOCKS_DIFFER) {
+                *at = now.plus(term);
+            }
+        };
+        self.free.iter_mut().for_each(|free| within(free, again, again * 2));
+        for worker in &mut self.workers {
+            within(&mut worker.until, ask.term, ask.term);
+            within(&mut worker.seen, Duration::ZERO, Duration::ZERO);
+            within(&mut worker.fed, Duration::ZERO, Duration::ZERO);
+        }
+    }
+
     /// Takes back what is in the hands of workers whose turn has lapsed.
     fn reclaim(&mut self, now: Timestamp) {
         let again = Duration::from_millis(u64::try_from(self.again_ms).unwrap_or(0));
@@ -200,18 +224,24 @@ impl Book {
 
     /// Follows a change of the limit in the configuration. `kept`: in the asker's hands.
     fn fit(&mut self, ask: &PlacesAsk, kept: u32, now: Timestamp) {
-        let longer = ms(ask.again).saturating_sub(self.again_ms);
+        // Where workers are configured differently, the longer window counts: each keeps the other's.
+        let again_ms = if self.workers.is_empty() { ms(ask.again) } else { ms(ask.again).max(self.again_ms) };
+        let longer = again_ms.saturating_sub(self.again_ms);
         if longer > 0 {
             // What was free by the shorter window is so by the longer one a little later.
             for free in &mut self.free {
                 *free = free.plus(Duration::from_millis(u64::try_from(longer).unwrap_or(0)));
             }
         }
-        self.again_ms = ms(ask.again);
+        self.again_ms = again_ms;
         let held = self.workers.iter().map(|worker| worker.held).fold(kept, u32::saturating_add);
         let all = held.saturating_add(len(&self.free));
         match all.cmp(&ask.count) {
-            std::cmp::Ordering::Less => self.free.extend(std::iter::repeat_n(now, (ask.count - all) as usize)),
+            std::cmp::Ordering::Less => {
+                // Not at once: two workers that are configured differently would make new ones in turn.
+                let at = now.plus(ask.again);
+                self.free.extend(std::iter::repeat_n(at, (ask.count - all) as usize));
+            }
             std::cmp::Ordering::Equal => {}
             std::cmp::Ordering::Greater => {
                 // Those that are free first go: what stays was used last. What others hold goes when it comes back.

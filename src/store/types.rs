@@ -304,12 +304,10 @@ pub struct Pause {
 }
 
 impl Pause {
-    /// How a pause begins to be explained that a used up daily limit asks for.
-    pub const DAILY_LIMIT: &str = "daily limit of ";
-
-    /// Whether it is only there for people to see: what decides is the day's quota itself, which may be raised meanwhile.
-    pub fn is_for_the_day(&self) -> bool {
-        self.why.starts_with(Self::DAILY_LIMIT)
+    /// Under what it is stored that the account's daily limit is used up: apart from what the server asks for. It is only
+    /// there for people to see; what decides is the day's quota itself, which may be raised meanwhile.
+    pub fn for_the_day(account: &str) -> String {
+        format!("{account}#day")
     }
 }
 

@@ -55,6 +55,7 @@ async fn workers_whose_clocks_are_wrong_steal_nothing_from_each_other_on_postgre
 async fn died(wrong_by: &str) -> Bench {
     let bench = Bench::with(Kind::Sqlite, |options| options.latency = Duration::from_millis(5)).await;
     bench.set("destinations.7targets.concurrency", 1);
+    bench.set("destinations.7targets.rate", "100/s");
     bench.queue(&csv(1..=60)).await;
     let run = bench.start_with(&[(WRONG_BY, wrong_by), ("LEADSYNC_CRASH", "create.after-reply@3")], &["run"]);
     run.ended().await.ends(137);

@@ -11,6 +11,7 @@ journeys![
     a_rate_is_never_exceeded_and_well_used,
     the_days_limit_holds_over_runs,
     what_is_in_doubt_is_looked_into_although_the_days_creates_are_used_up,
+    a_run_of_so_many_ends_when_the_days_creates_are_used_up_as_well,
 ];
 
 async fn a_rate_is_never_exceeded_and_well_used(kind: Kind) {
@@ -53,5 +54,19 @@ async fn what_is_in_doubt_is_looked_into_although_the_days_creates_are_used_up(k
     assert_eq!(bench.leads().len(), 3);
     bench.agrees().await;
     assert_eq!(bench.number("SELECT count(*) FROM leads WHERE state = 'sending'"), 0);
+    bench.nothing_is_leased();
+}
+
+async fn a_run_of_so_many_ends_when_the_days_creates_are_used_up_as_well(kind: Kind) {
+    let bench = Bench::new(kind).await;
+    bench.set("destinations.7targets.daily_limit", 2);
+    bench.set("destinations.7targets.concurrency", 1);
+    bench.faults(&format!("create:reset-after={}#1", email(1)));
+    bench.queue(&csv(1..=6)).await;
+    // One in doubt, one there, one too many; nobody may be taken up again.
+    bench.leadsync(&["run", "--limit", "3"]).await.ends(4);
+    bench.run().await.ends(0);
+    assert_eq!(bench.leads().len(), 2);
+    bench.agrees().await;
     bench.nothing_is_leased();
 }

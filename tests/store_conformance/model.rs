@@ -197,6 +197,9 @@ impl Model {
         self.counts(run).deferrals += i64::from(step.add_deferrals);
         let this = self.leads.get_mut(&id).unwrap();
         this.last_step = Some(step.id);
+        if step.event == Some(Event::Prepared) {
+            this.attempts = 0;
+        }
         this.attempts += step.add_attempts;
         this.not_before = step.not_before.unwrap_or(this.not_before);
         if step.release {

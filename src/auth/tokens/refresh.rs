@@ -43,7 +43,7 @@ const WORTH_BEGINNING: Duration = Duration::from_secs(5);
 /// How long a token service that asks for a pause is left alone at most, since somebody waits for the token.
 const PAUSE_MAX: Duration = Duration::from_secs(10);
 /// How long a new refresh token is held while the database can't take it.
-const HOLD: Duration = Duration::from_secs(120);
+pub(super) const HOLD: Duration = Duration::from_secs(120);
 /// How long other workers' attempts are waited for, where there is no token to go on with: an exchange whose answer was
 /// lost, its repeat, and some.
 const OTHERS: Duration = Duration::from_secs(90);
@@ -235,9 +235,15 @@ impl Errand<'_> {
     /// Marks the account as in need of a login, unless somebody else knows better: then `None`, look again.
     async fn give_up(&self, generation: i64, why: String) -> Result<Option<Token>, AuthError> {
         let key = self.account.token_key();
-        match self.shared.vault.mark_needs_login(key, generation, self.holder, &why).await? {
-            true => Err(AuthError::NeedsLogin { why }),
-            false => Ok(None),
+        let began = Instant::now();
+        loop {
+            // Not the exchange again because the database is away: what was refused once would be refused once more.
+            match self.shared.vault.mark_needs_login(key, generation, self.holder, &why).await {
+                Ok(true) => return Err(AuthError::NeedsLogin { why }),
+                Ok(false) => return Ok(None),
+                Err(error) if error.is_unavailable() && began.elapsed() < HOLD => sleep(POLL).await,
+                Err(error) => return Err(error.into()),
+            }
         }
     }
 

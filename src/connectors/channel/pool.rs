@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::clock::Clock;
-use crate::http::limit::{Offer, Pool, Share};
+use crate::http::limit::{Offer, Pool, PoolError, Share};
 use crate::store::{PlacesAsk, Vault};
 
 /// One process's way to the places of an account.
@@ -24,7 +24,7 @@ impl StoredPlaces {
 
 #[async_trait]
 impl Pool for StoredPlaces {
-    async fn exchange(&self, offer: &Offer) -> Result<Share, String> {
+    async fn exchange(&self, offer: &Offer) -> Result<Share, PoolError> {
         let Offer { count, again, turn, ref back, near, wanted, horizon, term } = *offer;
         let ask = PlacesAsk {
             account: self.account.clone(),
@@ -38,15 +38,18 @@ impl Pool for StoredPlaces {
             horizon,
             term,
         };
-        let share = self.vault.share_places(&ask, self.clock.now()).await.map_err(|error| error.to_string())?;
-        // A day's quota is looked at with every create; its pause is there for people to see.
-        let pause = share.pause.filter(|pause| !pause.is_for_the_day());
+        let share = self
+            .vault
+            .share_places(&ask, self.clock.now())
+            .await
+            .map_err(|error| PoolError { unavailable: error.is_unavailable(), why: error.to_string() })?;
         Ok(Share {
             places: share.places,
             spare: share.spare,
             lapsed: share.lapsed,
             now: share.now,
-            pause: pause.map(|pause| (pause.until, pause.why)),
+            next: share.next,
+            pause: share.pause.map(|pause| (pause.until, pause.why)),
         })
     }
 }

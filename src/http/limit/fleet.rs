@@ -17,14 +17,17 @@ use crate::clock::{Moment, Timestamp};
 
 /// How often places are exchanged while there is work.
 pub(super) const INTERVAL: Duration = Duration::from_millis(200);
-/// The same for a worker that waits and has none.
+/// The same for a worker that waits and has none, if one may be had; if not, it waits until then.
 const HUNGRY: Duration = Duration::from_millis(80);
+const STARVING: Duration = Duration::from_secs(1);
 /// How far ahead places are taken: some intervals, so that one that is late costs nothing.
 const HORIZON: Duration = Duration::from_millis(800);
 /// How long places in hand are good unless they are asked for again, and so how long a dead worker's are missed.
 const TERM: Duration = Duration::from_secs(5);
 /// A place is promised so long before it is free: between permit and departure lie a database commit and a token.
 pub(super) const AHEAD: Duration = Duration::from_millis(100);
+/// How long a pool that is away is waited for in silence.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// A limit of more calls than this is shared in batches, so that what is kept of it stays small.
 const PLACES: u32 = 1024;
 
@@ -34,8 +37,26 @@ pub trait Pool: Send + Sync {
     /// Gives back and takes. An offer that is repeated, same number and all, is carried out once and answered the same.
     ///
     /// # Errors
-    /// In words; whether it was carried out is then unknown.
-    async fn exchange(&self, offer: &Offer) -> Result<Share, String>;
+    /// Whether it was carried out is then unknown.
+    async fn exchange(&self, offer: &Offer) -> Result<Share, PoolError>;
+}
+
+/// The pool can't be asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolError {
+    /// In words.
+    pub why: String,
+    /// Whether asking again may help.
+    pub unavailable: bool,
+}
+
+/// What a process learns of a shared limit without having asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// Others were told to pause until then, and why.
+    Paused(Timestamp, String),
+    /// The pool can't be asked, for good or for [`PATIENCE`]: there will be no permits.
+    Lost(PoolError),
 }
 
 /// What a worker gives back and asks for.
@@ -70,6 +91,8 @@ pub struct Share {
     pub lapsed: bool,
     /// The pool's clock at some moment between question and answer.
     pub now: Timestamp,
+    /// When the first of the places that nobody holds is free.
+    pub next: Option<Timestamp>,
     /// Until when nobody calls the account, and why.
     pub pause: Option<(Timestamp, String)>,
 }
@@ -84,8 +107,7 @@ pub(super) struct Fleet {
     began: Instant,
     /// Told when somebody waits for a place and there is none.
     pub(super) demand: Arc<Notify>,
-    /// Pauses that others were told of.
-    pub(super) paused: watch::Sender<Option<(Timestamp, String)>>,
+    pub(super) news: watch::Sender<Option<News>>,
     talk: Mutex<Talk>,
 }
 
@@ -99,7 +121,8 @@ struct Talk {
     /// How many had departed when it was last asked, and when that was.
     departed: u64,
     asked: Option<Instant>,
-    away: bool,
+    /// Since when there has been no answer.
+    away: Option<Instant>,
 }
 
 impl Fleet {
@@ -111,7 +134,7 @@ impl Fleet {
             count: (count / batch).max(1),
             began: Instant::now(),
             demand: Arc::default(),
-            paused: watch::Sender::new(None),
+            news: watch::Sender::new(None),
             talk: Mutex::default(),
         }
     }
@@ -171,7 +194,7 @@ impl Fleet {
         granted: Granted,
         asked: Instant,
         answered: Instant,
-    ) {
+    ) -> Option<Duration> {
         let sample = Offset::sample(share.now, self.micros(asked), self.micros(answered));
         let offset = match talk.offset.take() {
             Some(known) => known.and(sample, self.micros(answered)),
@@ -190,52 +213,72 @@ impl Fleet {
         drop(hand);
         talk.offset = Some(offset);
         talk.spare = share.spare;
+        share.next.map(|next| here(&next).saturating_duration_since(answered + HORIZON))
     }
 }
 
+/// When a worker comes again.
+enum Then {
+    /// When somebody wants a place.
+    Idle,
+    /// After this, or earlier if somebody has none.
+    Again(Duration),
+    /// After this: until then there is none for anybody.
+    Starving(Duration),
+}
+
 impl Shared {
-    /// Gives back and takes once. `None`: nothing to do until somebody wants a place; else when to come again.
-    async fn exchange(&self, leaving: bool) -> Option<Duration> {
-        let limits = self.limits.as_ref()?;
-        let fleet = limits.fleet.as_ref()?;
+    /// Gives back and takes once.
+    async fn exchange(&self, leaving: bool) -> Then {
+        let Some(limits) = &self.limits else { return Then::Idle };
+        let Some(fleet) = &limits.fleet else { return Then::Idle };
         let mut talk = fleet.talk.lock().await;
         let asked = Instant::now();
         let granted = Granted { asked: Moment::now(), term: TERM };
         let offer = match talk.pending.take() {
             Some(offer) => offer,
-            None => fleet.offer(&mut talk, limits, leaving, asked)?,
+            None => match fleet.offer(&mut talk, limits, leaving, asked) {
+                Some(offer) => offer,
+                None => return Then::Idle,
+            },
         };
         talk.asked = Some(asked);
         // Set first: this future may be dropped while it waits.
         talk.pending = Some(offer.clone());
         let answer = tokio::time::timeout(TERM, fleet.pool.exchange(&offer)).await;
-        match answer.unwrap_or_else(|_| Err("it does not answer".to_owned())) {
+        let silent = || PoolError { why: "the database does not answer".to_owned(), unavailable: true };
+        let mut next_in = None;
+        match answer.unwrap_or_else(|_| Err(silent())) {
             Ok(share) => {
                 talk.pending = None;
-                talk.away = false;
-                fleet.accept(&mut talk, limits, &share, granted, asked, Instant::now());
+                talk.away = None;
+                next_in = fleet.accept(&mut talk, limits, &share, granted, asked, Instant::now());
                 if let Some((until, why)) = share.pause
                     && self.pause_until(until, &why)
                 {
-                    fleet.paused.send_replace(Some((until, why)));
+                    fleet.news.send_replace(Some(News::Paused(until, why)));
                 }
                 limits.changed.notify_waiters();
             }
-            Err(why) if !talk.away => {
-                talk.away = true;
-                tracing::debug!("the shared rate limit can't be reached: {why}");
+            Err(error) => {
+                let since = *talk.away.get_or_insert(asked);
+                tracing::debug!("the shared rate limit can't be reached: {}", error.why);
+                if !error.unavailable || since.elapsed() > PATIENCE {
+                    fleet.news.send_replace(Some(News::Lost(error)));
+                }
             }
-            Err(_) => {}
         }
-        let hungry = limits.demand().0 > 0 && limits.hand().room_at(Instant::now()).is_none();
-        Some(if hungry { HUNGRY } else { INTERVAL })
+        if limits.demand().0 > 0 && limits.hand().room_at(Instant::now()).is_none() {
+            return Then::Starving(next_in.unwrap_or_default().clamp(HUNGRY, STARVING));
+        }
+        Then::Again(INTERVAL)
     }
 
     /// Gives everything back, as far as it is not under way.
     pub(super) async fn leave(&self) {
         // Once for what was asked and not answered, once to give back.
         for _ in 0..2 {
-            if self.exchange(true).await.is_none() {
+            if matches!(self.exchange(true).await, Then::Idle) {
                 return;
             }
         }
@@ -243,18 +286,16 @@ impl Shared {
 }
 
 /// Exchanges places for as long as there is a limiter that wants them.
-pub(super) async fn keep_share(shared: Weak<Shared>, demand: Arc<Notify>) {
+pub(super) async fn keep_share(limiter: Weak<Shared>, demand: Arc<Notify>) {
     loop {
-        let Some(again) = (match shared.upgrade() {
-            Some(shared) => Some(shared.exchange(false).await),
-            None => return,
-        }) else {
-            return;
-        };
-        match again {
-            None => demand.notified().await,
-            Some(HUNGRY) => tokio::time::sleep(HUNGRY).await,
-            Some(interval) => {
+        let Some(shared) = limiter.upgrade() else { return };
+        let then = shared.exchange(false).await;
+        // Who waits must not keep the limiter alive.
+        drop(shared);
+        match then {
+            Then::Idle => demand.notified().await,
+            Then::Starving(wait) => tokio::time::sleep(wait).await,
+            Then::Again(interval) => {
                 tokio::select! {
                     () = tokio::time::sleep(interval) => {}
                     // Somebody stands there with nothing; but never more often than this.
@@ -285,7 +326,7 @@ impl Offset {
 
     /// What both tell together; only what the newer tells, if they contradict each other: a clock was set.
     fn and(self, newer: Self, now: i64) -> Self {
-        let drift = now.saturating_sub(self.learned).max(0) / 1_000_000 * DRIFT_PPM + 1;
+        let drift = now.saturating_sub(self.learned).max(0).saturating_mul(DRIFT_PPM) / 1_000_000 + 1;
         let (low, high) = ((self.low - drift).max(newer.low), (self.high + drift).min(newer.high));
         if low <= high { Self { low, high, learned: now } } else { newer }
     }

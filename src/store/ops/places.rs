@@ -18,7 +18,7 @@ pub(super) async fn share(handle: &Handle, ask: &PlacesAsk, now: Timestamp) -> R
         query::<Db>(sql::PLACES_OPEN).bind(ask.account.clone()).bind("").execute(&mut *tx).await.map_err(&err)?;
         text = lock().fetch_optional(&mut *tx).await.map_err(&err)?;
     }
-    // Read under the lock: turns are in the order of their times.
+    // Postgres: read under the lock, so that turns are in the order of their times. SQLite: from before the wait for it.
     let now = handle.time_in(&mut tx, now).await?;
     let mut book = Book::read(text.as_ref().map(|text| text.0.as_str()), ask, now);
     let mut share = book.turn(ask, now);

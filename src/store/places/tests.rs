@@ -137,6 +137,39 @@ fn a_limit_that_is_changed_is_followed() {
     assert_eq!(book.free, [NOW.plus(AGAIN); 3], "by the longer window");
 }
 
+#[test]
+fn a_clock_that_was_ahead_holds_nobody_up_once_it_is_put_right() {
+    let mut book = rested(10);
+    let ahead = later(3_600_000);
+    book.turn(&ask(1, 1, 4), ahead);
+    book.turn(&PlacesAsk { back: vec![ahead.plus(AGAIN); 4], ..ask(1, 2, 0) }, ahead);
+    book.turn(&ask(2, 1, 3), ahead);
+    book.turn(&ask(3, 1, 1), NOW);
+    // When the worker that went away in the meantime is no longer waited for, all are there but those that it and we hold.
+    assert_eq!(book.turn(&ask(3, 2, 10), later(2_100)).places.len() as u32, 10 - 3 - 1);
+    assert_eq!(book.turn(&ask(4, 1, 10), later(7_000)).places.len(), 3);
+}
+
+#[test]
+fn workers_that_are_configured_differently_make_no_places_and_keep_the_longer_window() {
+    let mut book = rested(5);
+    let mut handed_out = 0;
+    for turn in 1..40 {
+        let (mean, generous) = (PlacesAsk { count: 5, ..ask(1, turn, 1) }, PlacesAsk { count: 10, ..ask(2, turn, 1) });
+        handed_out += book.turn(&mean, NOW).places.iter().filter(|free| **free <= NOW).count();
+        handed_out += book.turn(&generous, NOW).places.iter().filter(|free| **free <= NOW).count();
+    }
+    assert!(handed_out <= 5, "{handed_out}");
+    let mut book = rested(5);
+    book.turn(&PlacesAsk { count: 5, again: 60 * AGAIN, ..ask(1, 1, 1) }, NOW);
+    let before = book.free.clone();
+    for turn in 1..9 {
+        book.turn(&PlacesAsk { count: 5, ..ask(2, turn, 1) }, NOW);
+        book.turn(&PlacesAsk { count: 5, again: 60 * AGAIN, ..ask(1, turn + 1, 1) }, NOW);
+    }
+    assert_eq!(book.free, before, "not pushed on and on");
+}
+
 proptest! {
     /// Whatever workers do, and however often they vanish: no place is in two hands, and none gets lost.
     #[test]

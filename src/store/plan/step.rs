@@ -205,6 +205,10 @@ impl<'a> Planner<'a> {
 fn schedule(change: &mut Change<'_>, step: &Step) {
     let row = &mut change.row;
     row.last_step = Some(step.id);
+    if step.event == Some(Event::Prepared) {
+        // Those were of its look-up; from here on they are of its create.
+        row.attempts = 0;
+    }
     row.attempts = row.attempts.saturating_add(i64::from(step.add_attempts));
     row.deferrals = row.deferrals.saturating_add(i64::from(step.add_deferrals));
     row.probes = row.probes.saturating_add(i64::from(step.add_probes));

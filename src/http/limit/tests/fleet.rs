@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64};
 use async_trait::async_trait;
 
 use super::*;
-use crate::http::limit::{Offer, Pool, Share};
+use crate::http::limit::{News, Offer, Pool, PoolError, Share};
 use crate::store::{Book, PlacesAsk};
 
 /// What the database keeps, and its clock, which runs by tokio's time.
@@ -47,11 +47,11 @@ impl Line {
 
 #[async_trait]
 impl Pool for Line {
-    async fn exchange(&self, offer: &Offer) -> Result<Share, String> {
+    async fn exchange(&self, offer: &Offer) -> Result<Share, PoolError> {
         let lost = |part: f64| self.loses && rand::random::<f64>() < part;
         tokio::time::sleep(self.takes.mul_f64(rand::random())).await;
         if lost(0.05) || self.broken.load(Ordering::Relaxed) {
-            return Err("lost on the way there".into());
+            return Err(PoolError { why: "lost on the way there".into(), unavailable: true });
         }
         let Offer { count, again, turn, ref back, near, wanted, horizon, term } = *offer;
         let (account, holder, back) = (String::new(), self.holder, back.clone());
@@ -64,10 +64,10 @@ impl Pool for Line {
         self.desk.exchanges.fetch_add(1, Ordering::Relaxed);
         tokio::time::sleep(self.takes.mul_f64(rand::random())).await;
         if lost(0.05) {
-            return Err("lost on the way back".into());
+            return Err(PoolError { why: "lost on the way back".into(), unavailable: true });
         }
         let pause = self.desk.pause.lock().unwrap().clone();
-        Ok(Share { places: share.places, spare: share.spare, lapsed: share.lapsed, now, pause })
+        Ok(Share { places: share.places, spare: share.spare, lapsed: share.lapsed, now, next: share.next, pause })
     }
 }
 
@@ -274,7 +274,7 @@ async fn a_pause_that_one_was_told_of_holds_for_all() {
     let until = clock.now().plus(Duration::from_secs(60));
     *desk.pause.lock().unwrap() = Some((until, "429".into()));
     let (waiting, token) = (limiter.clone(), stop.clone());
-    let told = tokio::spawn(async move { waiting.paused_by_others().await });
+    let told = tokio::spawn(async move { waiting.news().await });
     let _busy = tokio::spawn({
         let limiter = limiter.clone();
         async move {
@@ -283,7 +283,28 @@ async fn a_pause_that_one_was_told_of_holds_for_all() {
             }
         }
     });
-    assert_eq!(told.await.unwrap(), (until, "429".into()));
+    assert_eq!(told.await.unwrap(), News::Paused(until, "429".into()));
     assert_eq!(limiter.paused(), Some((until, "429".into())));
     stop.cancel();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_that_stays_away_is_told_of_and_a_slow_limit_is_not_asked_about_all_the_time() {
+    let desk = Desk::new();
+    let line = Line::new(&desk, 4, false);
+    // One call a minute.
+    let limiter = Limiter::shared(Some(rate(1, 60)), Arc::clone(&line) as _, Arc::new(SystemClock));
+    let stop = CancellationToken::new();
+    limiter.permit(&stop).await.unwrap().depart().await.replied();
+    let (waiting, token) = (limiter.clone(), stop.clone());
+    let second = tokio::spawn(async move { waiting.permit(&token).await });
+    let before = desk.exchanges.load(Ordering::Relaxed);
+    tokio::time::sleep(Duration::from_secs(50)).await;
+    let asked = desk.exchanges.load(Ordering::Relaxed) - before;
+    assert!(asked <= 60, "{asked} times in 50 s");
+    line.broken.store(true, Ordering::Relaxed);
+    let lost = tokio::time::timeout(Duration::from_secs(120), limiter.news()).await.unwrap();
+    assert!(matches!(lost, News::Lost(PoolError { unavailable: true, .. })), "{lost:?}");
+    stop.cancel();
+    assert!(second.await.unwrap().is_none());
 }
