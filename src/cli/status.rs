@@ -122,7 +122,7 @@ async fn gather(store: &dyn Store, known: &Known, now: Timestamp) -> Result<View
     let accounts = destinations.iter_mut().map(|(name, view)| (name.as_str(), &mut view.account));
     for (name, account) in accounts.chain([(ENRICH, &mut enrich)]) {
         let key = known.accounts.get(name).map_or(name, String::as_str);
-        let day = Pause::for_the_day(&key);
+        let day = Pause::for_the_day(key);
         let told = pauses.iter().filter(|pause| pause.account == key || pause.account == day);
         account.paused = told.max_by_key(|pause| pause.until).cloned();
         if account.daily_limit.is_some() {
