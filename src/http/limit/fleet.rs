@@ -271,7 +271,8 @@ impl Shared {
         if limits.demand().0 > 0 && limits.hand().room_at(Instant::now()).is_none() {
             return Then::Starving(next_in.unwrap_or_default().clamp(HUNGRY, STARVING));
         }
-        Then::Again(INTERVAL)
+        // Who always comes right after another would always find what that one has left.
+        Then::Again(INTERVAL.mul_f64(rand::random_range(0.75..1.25)))
     }
 
     /// Gives everything back, as far as it is not under way.
