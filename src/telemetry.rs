@@ -100,10 +100,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quiet_logs_errors_only_and_dependencies_stay_at_warnings() {
+    fn quiet_logs_errors_only_and_dependencies_stay_at_warnings_or_less() {
         let of = |verbosity| Logging { json: false, colour: false, verbosity }.directives();
         assert_eq!(of(-1), "error");
-        assert_eq!(of(0), "warn,leadsync=info");
+        assert_eq!(of(0), "warn,sqlx=error,leadsync=info");
         assert_eq!(of(9), "warn,leadsync=trace");
     }
 
