@@ -142,6 +142,19 @@ impl Account {
         self.cache_hits.fetch_add(hits, Ordering::Relaxed);
     }
 
+    /// Leads we put off and that came to no end here.
+    pub fn deferred(&self) -> Vec<LeadId> {
+        self.books().deferred.iter().copied().collect()
+    }
+
+    /// A lead that we had put off was taken up by another run: it is in that one's sum.
+    pub fn taken_over(&self, lead: LeadId) {
+        if self.books().deferred.remove(&lead) {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            self.taken_over.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     /// Something that the operator should know, once.
     pub fn notice(&self, text: impl Into<String>) {
         let text = text.into();

@@ -22,7 +22,8 @@ use crate::clock::{AdjustedClock, Timestamp};
 use crate::config::HEARTBEATS_PER_LEASE;
 use crate::exit::Exit;
 use crate::http::retry::Backoff;
-use crate::store::{Result, RunCounts, RunId, Store, Waiting};
+use crate::lead::LeadId;
+use crate::store::{LeadFilter, Result, RunCounts, RunId, Store, Waiting};
 
 /// What is to be worked.
 #[derive(Clone, Debug, Default)]
@@ -121,6 +122,9 @@ pub async fn run(
     helpers.join_all().await;
 
     let counted = counted(site, run, imported_by, &account, &cut).await?;
+    if counted.is_some() {
+        hand_over(site, run, &account, &cut).await;
+    }
     let closing = account.close();
     let database_lost = account.has_lost_database();
     let (counts, waiting, next_due) = match counted {
@@ -175,6 +179,21 @@ async fn counted(
             Ok(None)
         }
         Err(error) => Err(error),
+    }
+}
+
+/// Leads that this run put off, and another one took up since, are that one's business: they don't wait for us.
+async fn hand_over(site: &Site, run: RunId, account: &Account, cut: &CancellationToken) {
+    const PAGE: u16 = 500;
+    let patience = Patience { term: Duration::ZERO, hurry: cut, last: LAST_ANSWER };
+    for page in account.deferred().chunks(PAGE.into()) {
+        let which = LeadFilter { ids: page.to_vec(), ..LeadFilter::default() };
+        let ask = || site.store.leads(&which, LeadId(i64::MIN), PAGE.into());
+        // Without an answer they count as waiting, which is on the safe side.
+        let Ok(leads) = patiently(patience, || {}, ask).await else { return };
+        for lead in leads.iter().filter(|lead| lead.run.is_some_and(|by| by != run)) {
+            account.taken_over(lead.id);
+        }
     }
 }
 

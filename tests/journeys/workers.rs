@@ -5,7 +5,7 @@ use std::time::Duration;
 use leadsync::http::message::Rate;
 use rustix::process::Signal;
 
-use crate::bench::{Bench, csv, until};
+use crate::bench::{Bench, csv, email, until};
 use crate::support::database::Kind;
 
 journeys![
@@ -16,6 +16,7 @@ journeys![
     a_dead_workers_part_of_the_rate_comes_back,
     a_pause_that_one_worker_was_told_of_holds_for_the_fleet,
     a_fleet_keeps_one_daily_quota,
+    what_another_run_has_finished_does_not_wait_for_this_one,
 ];
 
 async fn two_overlapping_runs_share_the_work(kind: Kind) {
@@ -172,5 +173,23 @@ async fn a_fleet_keeps_one_daily_quota(kind: Kind) {
         bench.run().await;
     }
     assert_eq!(bench.leads().len(), 50, "not one more, not one less");
+    bench.agrees().await;
+}
+
+async fn what_another_run_has_finished_does_not_wait_for_this_one(kind: Kind) {
+    let bench = Bench::with(kind, |options| options.timing.drip = Duration::from_secs(15)).await;
+    bench.set("destinations.7targets.timeout", "30s");
+    bench.set("run.lease", "60s");
+    // The first fails once, the second takes its time; a run of two takes up nobody again.
+    bench.faults(&format!("create:500={}#1,create:drip={}#1", email(1), email(2)));
+    bench.queue(&csv(1..=2)).await;
+    let one = bench.start(&["run", "--limit", "2"]);
+    until("one is put off, the other under way", || bench.asked("create") == 2).await;
+    let put_off = "SELECT count(*) FROM leads WHERE lease_token IS NULL AND not_before_ms > 0";
+    until("that is written down", || bench.number(put_off) == 1).await;
+    bench.run().await.ends(0);
+    let said = one.ended().await;
+    assert!(said.err.contains("taken over 1") && said.code == 0, "{said:?}");
+    bench.has_exactly(1..=2);
     bench.agrees().await;
 }
