@@ -1,11 +1,17 @@
 //! What goes into the database and comes out of it.
 
+mod accounts;
+mod runs;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::lead::{Event, IllegalMove, LeadId, LeadState, Origin, Prepared, RawLead};
+
+pub use accounts::*;
+pub use runs::*;
 
 /// One work-off of the queue, or the loading of a file: `runs.id`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -249,147 +255,6 @@ pub struct CallRecord {
     pub status: Option<u16>,
     /// What we took it to mean, in words: "accepted", "unknown: timed out after 30 s".
     pub verdict: String,
-}
-
-/// A look-up's answer in the cache.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CachedLookUp {
-    pub key: Fingerprint,
-    /// `Found` or `NotFound`; never `NotAsked`.
-    pub answer: crate::lead::LookUp,
-    pub fetched_at: Timestamp,
-    /// The call it came from.
-    pub call: Option<CallId>,
-}
-
-/// An access token as stored: sealed, opaque to the store.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredToken {
-    /// Counts up by one with every refresh.
-    pub generation: i64,
-    /// The sealed secrets (access token, refresh token).
-    pub sealed: Vec<u8>,
-    pub expires_at: Timestamp,
-    pub refreshed_at: Timestamp,
-    /// Set once the grant is dead: only a person can log in again. In words.
-    pub needs_login: Option<String>,
-}
-
-/// The answer to "may I refresh this account's token?"
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RefreshTurn {
-    /// Yes, until the turn lapses; "refresh started" is durable.
-    Yours {
-        /// How many refreshes from this same generation were started before and never ended: nobody knows whether the
-        /// token service carried them out. 1: this is the one repeat that a rotating refresh token is good for.
-        lost: u32,
-    },
-    /// Not before then: another worker is at it, or the last one said how long to stay away.
-    Busy { until: Timestamp },
-    /// The generation is no longer current: read the token again.
-    Superseded,
-    /// The grant is dead: only a person can log in again.
-    NeedsLogin {
-        /// In words.
-        why: String,
-    },
-}
-
-/// Why an account is not called at the moment, as `status` shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pause {
-    pub account: String,
-    pub until: Timestamp,
-    pub why: String,
-}
-
-impl Pause {
-    /// Under what it is stored that the account's daily limit is used up: apart from what the server asks for. It is only
-    /// there for people to see; what decides is the day's quota itself, which may be raised meanwhile.
-    pub fn for_the_day(account: &str) -> String {
-        format!("{account}#day")
-    }
-}
-
-/// What a run did so far, as the database counts it: added to in the transactions that do it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RunCounts {
-    /// Leads taken in: leased by this run for the first time, and rows rejected while loading.
-    pub taken: i64,
-    pub delivered: i64,
-    pub rejected: i64,
-    pub exhausted: i64,
-    pub unconfirmed: i64,
-    pub skipped: i64,
-    /// Attempts that failed and puttings-off.
-    pub failed_attempts: i64,
-    pub deferrals: i64,
-}
-
-/// What a run that sends asks of the others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
-    /// It works beside any number of its like, and of no exclusive one.
-    Shared,
-    /// It works alone.
-    Exclusive,
-}
-
-impl Turn {
-    /// As stored.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Shared => "shared",
-            Self::Exclusive => "exclusive",
-        }
-    }
-}
-
-/// The answer to "may a run begin?"
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TurnAnswer {
-    /// It has begun, and counts as being at work.
-    Begun(RunId),
-    /// This one is at work, and one of the two is exclusive. Nothing was changed.
-    Taken(Box<RunRecord>),
-}
-
-/// Where a run stands, as far as the database can tell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RunStanding {
-    Ended,
-    /// It said so a short while ago.
-    AtWork,
-    /// It never ended, and is silent: it was killed, or can't reach the database.
-    Silent,
-}
-
-/// A run as `status` and reports see it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RunRecord {
-    pub id: RunId,
-    /// `run`, `import`, `demo`.
-    pub command: String,
-    pub started_at: Timestamp,
-    /// `None`: at work, or killed: [`RunRecord::standing`].
-    pub finished_at: Option<Timestamp>,
-    pub exit_code: Option<i32>,
-    pub counts: RunCounts,
-    /// `None`: it only loads rows.
-    pub turn: Option<Turn>,
-    /// At work until then, unless it ended before; renewed while it works.
-    pub alive_until: Option<Timestamp>,
-}
-
-impl RunRecord {
-    /// Where it stands at this moment.
-    pub fn standing(&self, now: Timestamp) -> RunStanding {
-        match (self.finished_at, self.alive_until) {
-            (Some(_), _) => RunStanding::Ended,
-            (None, Some(until)) if until > now => RunStanding::AtWork,
-            (None, _) => RunStanding::Silent,
-        }
-    }
 }
 
 /// Leads of one destination in one state.
