@@ -108,6 +108,7 @@ impl Account {
 
     /// A lead turned out to be in another worker's hands.
     pub fn lost(&self, lead: LeadId) {
+        self.notice("leads whose lease had lapsed here were taken over by another worker; they are in its sum");
         self.taken_over.fetch_add(1, Ordering::Relaxed);
         self.books().deferred.remove(&lead);
     }
