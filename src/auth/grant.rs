@@ -1,6 +1,9 @@
 //! What to ask for a token, and what the answer means. Pure: nothing here sends.
+//!
+//! A grant is data: where it is asked, with which fields, in which encoding. A connector puts together what its API wants,
+//! from the forms that are common ([`Client`], [`Grant::client_credentials`] and its like) or field by field.
 
-pub mod rotating;
+mod reply;
 #[cfg(test)]
 mod tests;
 
@@ -11,49 +14,110 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderValue, Method, StatusCode};
-use serde_json::{Value, json};
+use http::{HeaderName, HeaderValue, Method};
+use serde_json::{Map, Value};
 use url::Url;
 use url::form_urlencoded::Serializer;
 
-use super::AuthError;
+use super::{Account, Bearer};
 use crate::clock::Timestamp;
 use crate::http::message::{Reply, Request};
 use crate::secret::Secret;
 
-use rotating::RotatingGrant;
-
 /// How long a token is kept whose lifetime nobody told: 15 minutes, the interval at which Live Data has its clients
 /// renew. Source: <https://docs.gotlivedata.com>, Auth.
 const LIFETIME_UNTOLD: Duration = Duration::from_secs(15 * 60);
-/// How long a token is kept that seems to have expired on arrival: our clock or the server's is wrong.
-const LIFETIME_DOUBTFUL: Duration = Duration::from_secs(5 * 60);
-/// Longest lifetime believed.
-const LIFETIME_MAX: Duration = Duration::from_secs(30 * 86_400);
 
 /// How tokens are obtained. `Debug` shows where, not who: a user name may be an e-mail address.
 #[derive(Clone)]
-pub enum Grant {
-    /// OAuth 2.0 client credentials, the client in a Basic header, as AWS Cognito takes it (7targets). Source: RFC 6749,
-    /// 4.4; <https://docs.aws.amazon.com/cognito/latest/developerguide/token-endpoint.html>.
-    ClientCredentialsBasic { token_url: Url, client_id: String, client_secret: Secret, scope: Option<String> },
-    /// A session at Live Data's identity service. Source: <https://docs.gotlivedata.com>, Auth.
-    LiveDataSession {
-        /// `{identity}/session`.
-        session_url: Url,
-        login: SessionLogin,
-    },
-    /// A refresh token that is exchanged for the next one with every use, so that each can be used only once.
-    Rotating(RotatingGrant),
+pub struct Grant {
+    /// Its kind; part of the account's key, so never changed.
+    pub style: &'static str,
+    pub token_url: Url,
+    /// Who logs in there, besides style and address: client, scope, user. Part of the account's key; no secrets.
+    pub identity: Vec<String>,
+    /// The client in a Basic header, as RFC 6749, 2.3.1, has it; else it is among the fields.
+    pub basic: Option<(String, Secret)>,
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    pub encoding: Encoding,
+    /// What a token is asked for with that needs no token: empty where only a refresh token will do.
+    pub login: Vec<(String, Field)>,
+    /// How a refresh token is exchanged, where there are any.
+    pub refresh: Option<Exchange>,
+    /// What was asked for: space separated. A narrower grant is told.
+    pub scope: Option<String>,
+    /// How long a token is kept whose lifetime nobody told.
+    pub lifetime_untold: Duration,
+    /// Which keys to look at if it is refused, and which if the address is wrong: for the remedy.
+    pub keys: &'static str,
+    pub address: &'static str,
+    /// Whose token authorises the request: an agency's, for those of its locations.
+    pub authorised_by: Option<Box<Account>>,
+    /// How a person logs in with a browser, where that is possible: see [`BrowserLogin`].
+    pub browser: Option<BrowserLogin>,
+    /// Refusals that this service has words for: reason and remedy.
+    pub known_refusals: Vec<fn(&Reply) -> Option<(String, String)>>,
 }
 
-/// Who logs in at Live Data.
+/// How a refresh token becomes the next access token.
 #[derive(Clone)]
-pub enum SessionLogin {
-    /// A service account.
-    ServiceAccount { client_id: String, client_secret: Secret },
-    /// A person.
-    Password { username: String, password: Secret },
+pub struct Exchange {
+    /// One of them is [`Field::RefreshToken`].
+    pub fields: Vec<(String, Field)>,
+    /// The refresh token of the configuration. It begins the chain and is used once; what follows is in the database.
+    pub seed: Option<Secret>,
+}
+
+/// The authorization code flow: what `leadsync auth login` needs. Sources: RFC 6749, 4.1; RFC 7636 (PKCE); RFC 8252 (the
+/// loopback address).
+#[derive(Clone)]
+pub struct BrowserLogin {
+    /// Where the person is sent.
+    pub authorize_url: Url,
+    pub client_id: String,
+    /// Where the code comes back; on this machine, or somewhere the person copies it from.
+    pub redirect_url: Url,
+    pub scope: String,
+    /// Whether the server knows PKCE (S256). Servers that don't ignore the parameters (RFC 7636, 5).
+    pub pkce: bool,
+    /// What the code is exchanged with; [`Field::Code`], [`Field::RedirectUrl`] and [`Field::CodeVerifier`] among them.
+    pub fields: Vec<(String, Field)>,
+}
+
+/// A field of a token request.
+#[derive(Clone)]
+pub enum Field {
+    Text(String),
+    /// Without the blanks around it: they come from files and `openssl base64`.
+    Secret(Secret),
+    /// To the letter: a password may begin with a blank.
+    Exact(Secret),
+    /// The refresh token in hand.
+    RefreshToken,
+    /// The code that came back from the browser.
+    Code,
+    /// Where it came back to.
+    RedirectUrl,
+    /// What proves that the code is brought by whoever asked for it (PKCE).
+    CodeVerifier,
+}
+
+/// How a token request's body is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    Form,
+    Json,
+}
+
+/// What a token is asked for with.
+#[derive(Clone, Copy)]
+pub enum With<'a> {
+    /// The account's own secret.
+    Login,
+    /// A refresh token.
+    Refresh(&'a Secret),
+    /// The code from a browser login.
+    Code { code: &'a Secret, verifier: &'a Secret },
 }
 
 /// A token as it came, not yet stored.
@@ -67,6 +131,23 @@ pub struct IssuedToken {
     pub expires_at: Timestamp,
     /// It seemed to have expired on arrival: one of the clocks is wrong.
     pub doubtful: bool,
+    /// What was granted, where the service says so.
+    pub scope: Option<String>,
+}
+
+/// A client of a token service, and where its id and secret are put.
+#[derive(Clone)]
+pub struct Client {
+    pub id: String,
+    pub secret: Secret,
+    pub place: ClientPlace,
+}
+
+/// Where a client's id and secret stand in a token request (RFC 6749, 2.3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientPlace {
+    Basic,
+    Body,
 }
 
 impl fmt::Debug for Grant {
@@ -75,194 +156,150 @@ impl fmt::Debug for Grant {
     }
 }
 
+/// A field that holds a plain text.
+pub fn plain(name: &str, text: &str) -> (String, Field) {
+    (name.to_owned(), Field::Text(text.trim().to_owned()))
+}
+
+/// A field that holds a secret.
+pub fn hidden(name: &str, secret: &Secret) -> (String, Field) {
+    (name.to_owned(), Field::Secret(secret.clone()))
+}
+
+/// A field that holds a secret to the letter.
+pub fn exact(name: &str, secret: &Secret) -> (String, Field) {
+    (name.to_owned(), Field::Exact(secret.clone()))
+}
+
 impl Grant {
-    /// Where tokens are asked for.
-    pub fn token_url(&self) -> &Url {
-        match self {
-            Self::ClientCredentialsBasic { token_url, .. } => token_url,
-            Self::LiveDataSession { session_url, .. } => session_url,
-            Self::Rotating(grant) => &grant.token_url,
+    /// A grant without any field yet.
+    pub fn new(style: &'static str, token_url: Url, identity: impl IntoIterator<Item = String>) -> Self {
+        Self {
+            style,
+            token_url,
+            identity: identity.into_iter().collect(),
+            basic: None,
+            headers: Vec::new(),
+            encoding: Encoding::Form,
+            login: Vec::new(),
+            refresh: None,
+            scope: None,
+            lifetime_untold: LIFETIME_UNTOLD,
+            keys: "`client_id` and `client_secret`",
+            address: "`token_url`",
+            authorised_by: None,
+            browser: None,
+            known_refusals: Vec::new(),
         }
     }
 
-    /// Who logs in where: kind, token URL, client, scope, user.
-    pub(super) fn identity(&self) -> Vec<&str> {
-        match self {
-            Self::ClientCredentialsBasic { token_url, client_id, scope, .. } => {
-                vec!["client_credentials_basic", token_url.as_str(), client_id, scope.as_deref().unwrap_or_default()]
-            }
-            Self::LiveDataSession { session_url, login: SessionLogin::ServiceAccount { client_id, .. } } => {
-                vec!["live_data_service_account", session_url.as_str(), client_id]
-            }
-            Self::LiveDataSession { session_url, login: SessionLogin::Password { username, .. } } => {
-                vec!["live_data_password", session_url.as_str(), username]
-            }
-            Self::Rotating(grant) => grant.identity(),
-        }
-    }
-
-    /// The grant whose requests must not be repeated freely, since each spends a refresh token. The others only ever
-    /// issue one more token.
-    pub(super) fn rotating(&self) -> Option<&RotatingGrant> {
-        match self {
-            Self::Rotating(grant) => Some(grant),
-            Self::ClientCredentialsBasic { .. } | Self::LiveDataSession { .. } => None,
-        }
-    }
-
-    /// The request for a new token. `refresh` is the stored refresh token; without one, a grant that needs one begins with
-    /// that of the configuration.
-    pub fn request(&self, refresh: Option<&Secret>) -> Request {
-        let request = Request::new(Method::POST, self.token_url().clone())
-            .header(ACCEPT, HeaderValue::from_static("application/json"));
-        match self {
-            Self::ClientCredentialsBasic { client_id, client_secret, scope, .. } => {
-                // Unlike the text of RFC 6749 (2.3.1), Cognito takes id and secret as they are, not form-encoded; both are
-                // alphanumeric there. A line break, as `openssl base64` makes it, would be refused by the header.
-                let basic = STANDARD.encode(format!("{}:{}", client_id.trim(), client_secret.expose().trim()));
-                let mut value = HeaderValue::try_from(format!("Basic {basic}")).expect("base64 fits into a header");
-                value.set_sensitive(true);
-                let mut form = vec![("grant_type", "client_credentials")];
-                form.extend(scope.as_deref().map(|scope| ("scope", scope)));
-                with_form(request.header(AUTHORIZATION, value), &form)
-            }
-            Self::LiveDataSession { login: SessionLogin::ServiceAccount { client_id, client_secret }, .. } => request
-                .json(&json!({
-                    "grantType": "clientCredentials",
-                    "clientId": client_id.trim(),
-                    "clientSecret": client_secret.expose().trim(),
-                })),
-            Self::LiveDataSession { login: SessionLogin::Password { username, password }, .. } => {
-                with_form(request, &[("username", username), ("password", password.expose())])
-            }
-            Self::Rotating(grant) => grant.asks(request, refresh),
-        }
-    }
-
-    /// What the reply to [`Grant::request`] means. `asked_at` is before the request was sent, so that a token never lives
-    /// longer here than there.
-    ///
-    /// # Errors
-    /// [`AuthError::Refused`] for a 4xx or a redirect, [`AuthError::NeedsLogin`] where it is a refresh token that was
-    /// refused, [`AuthError::Unavailable`] for 408, 429 and 5xx, [`AuthError::Unreadable`] for a success without a token. None of them holds anything of the body but the OAuth error
-    /// code.
-    pub fn read(&self, reply: &Reply, asked_at: Timestamp) -> Result<IssuedToken, AuthError> {
-        let at = self.place();
-        let status = reply.status;
-        if status.is_success() {
-            return issued(reply, asked_at).ok_or_else(|| AuthError::Unreadable {
-                why: format!("the reply of the token service at `{at}` ({}) holds no token", status.as_u16()),
-            });
-        }
-        let code = error_code(reply);
-        let told = match &code {
-            Some(code) => format!("{}, `{code}`", status.as_u16()),
-            None => status.as_u16().to_string(),
+    /// OAuth 2.0 client credentials (RFC 6749, 4.4). In a Basic header, id and secret stand as they are: that is how AWS
+    /// Cognito takes them, and unlike the text of RFC 6749, 2.3.1, not form-encoded. Source:
+    /// <https://docs.aws.amazon.com/cognito/latest/developerguide/token-endpoint.html>.
+    pub fn client_credentials(token_url: Url, client: Client, scope: Option<String>, encoding: Encoding) -> Self {
+        let style = match (client.place, encoding) {
+            (ClientPlace::Basic, _) => "client_credentials_basic",
+            (ClientPlace::Body, Encoding::Form) => "client_credentials_form",
+            (ClientPlace::Body, Encoding::Json) => "client_credentials_json",
         };
-        if status.is_server_error()
-            || [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS].contains(&status)
-        {
-            return Err(AuthError::Unavailable { why: format!("the token service at `{at}` is unavailable ({told})") });
+        let identity = [client.id.clone(), scope.clone().unwrap_or_default()];
+        let mut login = vec![plain("grant_type", "client_credentials")];
+        login.extend(scope.as_deref().map(|scope| plain("scope", scope)));
+        Self { login, scope, encoding, ..Self::new(style, token_url, identity) }.with_client(&client)
+    }
+
+    /// The client's id and secret where they belong, in every request that this grant makes.
+    #[must_use]
+    pub fn with_client(mut self, client: &Client) -> Self {
+        match client.place {
+            ClientPlace::Basic => self.basic = Some((client.id.clone(), client.secret.clone())),
+            ClientPlace::Body => {
+                let fields = [plain("client_id", &client.id), hidden("client_secret", &client.secret)];
+                if !self.login.is_empty() {
+                    self.login.extend(fields.clone());
+                }
+                if let Some(refresh) = &mut self.refresh {
+                    refresh.fields.extend(fields);
+                }
+            }
         }
-        if self.rotating().is_some() && rotating::is_spent(reply) {
-            return Err(AuthError::NeedsLogin {
-                why: format!("its refresh token was refused ({told}): it was used before, has expired or was revoked"),
-            });
+        self
+    }
+
+    /// Whether a refresh token is all there is to ask with. Such a request must not be repeated freely: each spends a
+    /// refresh token. The others only ever issue one more token.
+    pub(super) fn exchanges_only(&self) -> bool {
+        self.login.is_empty()
+    }
+
+    /// The refresh token that the configuration begins the chain with.
+    pub(super) fn seed(&self) -> Option<&Secret> {
+        self.refresh.as_ref()?.seed.as_ref()
+    }
+
+    /// The request for a new token. `parent` is the token of [`Grant::authorised_by`].
+    pub fn request(&self, with: With<'_>, parent: Option<&Bearer>) -> Request {
+        let mut request = Request::new(Method::POST, self.token_url.clone())
+            .header(ACCEPT, HeaderValue::from_static("application/json"));
+        for (name, value) in &self.headers {
+            request = request.header(name.clone(), value.clone());
         }
-        Err(AuthError::Refused {
-            what: format!("the token request to `{at}` was refused ({told})"),
-            remedy: self.remedy(status, code.as_deref()),
-        })
+        if let Some((id, secret)) = &self.basic {
+            // A line break, as `openssl base64` makes it, would be refused by the header.
+            let basic = STANDARD.encode(format!("{}:{}", id.trim(), secret.expose().trim()));
+            request = request.header(AUTHORIZATION, sensitive(format!("Basic {basic}")));
+        }
+        if let Some(bearer) = parent {
+            request = request.header(AUTHORIZATION, sensitive(format!("Bearer {}", bearer.token.expose())));
+        }
+        let fields = match (with, &self.refresh, &self.browser) {
+            (With::Refresh(_), Some(exchange), _) => &exchange.fields,
+            (With::Code { .. }, _, Some(browser)) => &browser.fields,
+            _ => &self.login,
+        };
+        let value = |field: &Field| match (field, with) {
+            (Field::Text(text), _) => text.clone(),
+            (Field::Secret(secret), _) => secret.expose().trim().to_owned(),
+            (Field::Exact(secret), _) => secret.expose().to_owned(),
+            (Field::RefreshToken, With::Refresh(token)) => token.expose().trim().to_owned(),
+            (Field::Code, With::Code { code, .. }) => code.expose().to_owned(),
+            (Field::CodeVerifier, With::Code { verifier, .. }) => verifier.expose().to_owned(),
+            (Field::RedirectUrl, _) => self.browser.as_ref().map(|it| it.redirect_url.to_string()).unwrap_or_default(),
+            (Field::RefreshToken | Field::Code | Field::CodeVerifier, _) => String::new(),
+        };
+        match self.encoding {
+            Encoding::Form => {
+                let pairs = fields.iter().map(|(name, field)| (name, value(field)));
+                request.body = Bytes::from(Serializer::new(String::new()).extend_pairs(pairs).finish());
+                request.header(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"))
+            }
+            Encoding::Json => {
+                let body: Map<String, Value> =
+                    fields.iter().map(|(name, field)| (name.clone(), Value::String(value(field)))).collect();
+                request.json(&Value::Object(body))
+            }
+        }
     }
 
     /// The token URL for messages, without user name, password and query.
-    fn place(&self) -> String {
-        let url = self.token_url();
+    pub(super) fn place(&self) -> String {
+        let url = &self.token_url;
         let host = url.host_str().unwrap_or_default();
         let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
         format!("{}://{host}{port}{}", url.scheme(), url.path())
     }
 
-    fn remedy(&self, status: StatusCode, code: Option<&str>) -> String {
-        let (keys, address) = match self {
-            Self::ClientCredentialsBasic { .. } | Self::Rotating(_) => {
-                ("`client_id` and `client_secret`", "`token_url`")
-            }
-            Self::LiveDataSession { login: SessionLogin::ServiceAccount { .. }, .. } => {
-                ("`client_id` and `client_secret`", "`identity_url`")
-            }
-            Self::LiveDataSession { login: SessionLogin::Password { .. }, .. } => {
-                ("`username` and `password`", "`identity_url`")
-            }
-        };
-        match code {
-            Some("invalid_scope") => "check `scope`".into(),
-            Some("unauthorized_client") => {
-                format!("check {keys} and `scope`; the client may not be allowed this grant")
-            }
-            Some(_) => format!("check {keys}"),
-            None if [StatusCode::BAD_REQUEST, StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&status) => {
-                format!("check {keys}")
-            }
-            None => format!("check {address}"),
-        }
+    /// What was asked for and not granted.
+    pub fn withheld(&self, granted: &str) -> Vec<String> {
+        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let granted = words(granted);
+        words(self.scope.as_deref().unwrap_or_default()).into_iter().filter(|scope| !granted.contains(scope)).collect()
     }
 }
 
-fn with_form(mut request: Request, fields: &[(&str, &str)]) -> Request {
-    request.body = Bytes::from(Serializer::new(String::new()).extend_pairs(fields).finish());
-    request.header(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"))
-}
-
-/// The `error` of RFC 6749, 5.2. Anything that doesn't look like one of its codes may be a sentence that quotes what was
-/// sent.
-fn error_code(reply: &Reply) -> Option<String> {
-    let code = reply.json()?.get("error")?.as_str()?.to_owned();
-    let looks_like_one = (1..=40).contains(&code.len()) && code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
-    looks_like_one.then_some(code)
-}
-
-fn issued(reply: &Reply, asked_at: Timestamp) -> Option<IssuedToken> {
-    let json = reply.json()?;
-    let field = |names: [&str; 2]| names.into_iter().find_map(|name| json.get(name)).filter(|value| !value.is_null());
-    let access = field(["accessToken", "access_token"])?.as_str()?;
-    // It becomes a header's value.
-    if access.is_empty() || !access.bytes().all(|b| b.is_ascii_graphic()) {
-        return None;
-    }
-    let refresh = field(["refreshToken", "refresh_token"]).and_then(Value::as_str).filter(|token| !token.is_empty());
-    let told = match (field(["expiresAt", "expires_at"]).and_then(moment), field(["expiresIn", "expires_in"])) {
-        // The server's own clock, where it says what it reads, tells the lifetime whatever ours reads.
-        (Some(at), _) => Some(at.ms().saturating_sub(reply.date().unwrap_or(asked_at).ms())),
-        (None, Some(seconds)) => seconds_in(seconds).map(|seconds| seconds.saturating_mul(1000)),
-        (None, None) => None,
-    };
-    let doubtful = told.is_some_and(|ms| ms <= 0);
-    let lifetime = match told {
-        None => LIFETIME_UNTOLD,
-        Some(_) if doubtful => LIFETIME_DOUBTFUL,
-        Some(ms) => Duration::from_millis(u64::try_from(ms).unwrap_or(0)).min(LIFETIME_MAX),
-    };
-    let (access, refresh) = (Secret::new(access), refresh.map(Secret::new));
-    Some(IssuedToken { access, refresh, expires_at: asked_at.plus(lifetime), doubtful })
-}
-
-/// A number of seconds, also as text.
-fn seconds_in(value: &Value) -> Option<i64> {
-    match value {
-        // `as` saturates.
-        Value::Number(number) => number.as_i64().or_else(|| number.as_f64().map(|seconds| seconds as i64)),
-        Value::String(text) => text.trim().parse().ok(),
-        _ => None,
-    }
-}
-
-/// ISO 8601 with or without fraction; without zone it is UTC, as the vendor's own helper reads it.
-fn moment(value: &Value) -> Option<Timestamp> {
-    let text = value.as_str()?.trim();
-    let at = text.parse::<jiff::Timestamp>().ok().or_else(|| {
-        let local = text.parse::<jiff::civil::DateTime>().ok()?;
-        Some(local.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp())
-    })?;
-    Some(Timestamp::from_ms(at.as_millisecond()))
+/// A header's value that no log shows. What no header can carry is left out: it is refused then, with its key named.
+pub(crate) fn sensitive(text: String) -> HeaderValue {
+    let mut value = HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""));
+    value.set_sensitive(true);
+    value
 }

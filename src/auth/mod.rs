@@ -15,11 +15,12 @@ pub mod tokens;
 
 use std::sync::Arc;
 
+use http::HeaderName;
 use sha2::{Digest, Sha256};
 use url::Url;
 
 pub use fingerprint::Fingerprinter;
-pub use grant::{Grant, IssuedToken, SessionLogin};
+pub use grant::{Client, ClientPlace, Grant, IssuedToken};
 pub use tokens::Tokens;
 
 use crate::exit::Exit;
@@ -31,10 +32,41 @@ use crate::store::StoreError;
 pub enum Auth {
     /// Not at all.
     None,
-    /// An API key that is sent as bearer token as it is; nothing refreshes it.
-    Bearer(Secret),
+    /// A secret that is sent as it is; nothing refreshes it.
+    Static {
+        secret: Secret,
+        place: Place,
+        /// The key it is set with, for messages: `api_key`.
+        key: &'static str,
+    },
     /// Tokens that are asked for and expire.
-    Grant(Grant),
+    Grant(Box<Grant>),
+}
+
+/// Where a secret stands in a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// `Authorization: Bearer …`.
+    Bearer,
+    /// A header of its own.
+    Header(HeaderName),
+    /// `Authorization: Basic …`, with this user name.
+    Basic { username: String },
+    /// A field of the form that the body holds.
+    FormField(&'static str),
+}
+
+impl Auth {
+    /// An API key that is sent as bearer token.
+    pub fn bearer(secret: Secret, key: &'static str) -> Self {
+        Self::Static { secret, place: Place::Bearer, key }
+    }
+}
+
+impl From<Grant> for Auth {
+    fn from(grant: Grant) -> Self {
+        Self::Grant(Box::new(grant))
+    }
 }
 
 /// An account at a remote system.
@@ -52,8 +84,8 @@ impl Account {
         let name = name.into();
         let key = account_key(&name, api_url, &auth, None);
         let token_key = match &auth {
-            Auth::Grant(grant) => account_key(&name, api_url, &auth, grant.rotating().map(|grant| &grant.seed)),
-            Auth::Bearer(_) | Auth::None => key.clone(),
+            Auth::Grant(grant) if grant.exchanges_only() => account_key(&name, api_url, &auth, grant.seed()),
+            _ => key.clone(),
         };
         Self { name, key, token_key, auth }
     }
@@ -79,6 +111,14 @@ impl Account {
     pub fn auth(&self) -> &Auth {
         &self.auth
     }
+
+    /// How its tokens are obtained; `None` for one that has none.
+    pub fn grant(&self) -> Option<&Grant> {
+        match &self.auth {
+            Auth::Grant(grant) => Some(grant),
+            Auth::None | Auth::Static { .. } => None,
+        }
+    }
 }
 
 /// `name-` and 16 hex digits over token URL, client, scope and user (without a grant: the API's address). So a token of
@@ -92,13 +132,16 @@ fn account_key(name: &str, api_url: &Url, auth: &Auth, seed: Option<&Secret>) ->
         hash.update(text);
     };
     match auth {
-        Auth::None => ["none", api_url.as_str()].map(&mut part),
-        Auth::Bearer(_) => ["key", api_url.as_str()].map(&mut part),
-        Auth::Grant(grant) => {
-            grant.identity().into_iter().for_each(&mut part);
-            [(), ()]
+        Auth::None => ["none", api_url.as_str()].into_iter().for_each(&mut part),
+        Auth::Static { place: Place::Basic { username }, .. } => {
+            ["basic", api_url.as_str(), username].into_iter().for_each(&mut part);
         }
-    };
+        Auth::Static { .. } => ["key", api_url.as_str()].into_iter().for_each(&mut part),
+        Auth::Grant(grant) => {
+            [grant.style, grant.token_url.as_str()].into_iter().for_each(&mut part);
+            grant.identity.iter().for_each(|text| part(text));
+        }
+    }
     if let Some(seed) = seed {
         part(seed.expose().trim());
     }
@@ -113,8 +156,10 @@ fn hex(bytes: &[u8]) -> String {
 /// A token ready to be sent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bearer {
-    /// What follows `Authorization: Bearer`.
+    /// The secret itself.
     pub token: Secret,
+    /// Where it is put.
+    pub place: Place,
     /// Which of the account's tokens it is; 0 for an API key.
     pub generation: i64,
 }
@@ -165,7 +210,9 @@ impl AuthError {
     pub fn remedy(&self) -> Option<&str> {
         match self {
             Self::Refused { remedy, .. } => Some(remedy),
-            Self::NeedsLogin { .. } => Some("log in again, and put the new refresh token into `refresh_token`"),
+            Self::NeedsLogin { .. } => {
+                Some("log in again: `leadsync auth login NAME`, or put a new refresh token into `refresh_token`")
+            }
             Self::Unreadable { .. } => {
                 Some("check the address of the token service; a proxy may have answered instead")
             }
@@ -184,13 +231,10 @@ impl From<StoreError> for AuthError {
 mod tests {
     use super::*;
 
-    fn grant(token_url: &str, client_id: &str, secret: &str, scope: Option<&str>) -> Auth {
-        Auth::Grant(Grant::ClientCredentialsBasic {
-            token_url: token_url.parse().unwrap(),
-            client_id: client_id.into(),
-            client_secret: Secret::new(secret),
-            scope: scope.map(Into::into),
-        })
+    fn credentials(token_url: &str, client_id: &str, secret: &str, scope: Option<&str>) -> Auth {
+        let client = Client { id: client_id.into(), secret: Secret::new(secret), place: ClientPlace::Basic };
+        let scope = scope.map(Into::into);
+        Grant::client_credentials(token_url.parse().unwrap(), client, scope, grant::Encoding::Form).into()
     }
 
     fn key(name: &str, api: &str, auth: Auth) -> String {
@@ -200,28 +244,28 @@ mod tests {
     #[test]
     fn an_account_is_who_logs_in_where() {
         let api = "https://api.example.com";
-        let base = key("crm", api, grant("https://login.example.com/token", "id", "s1", Some("leads")));
+        let base = key("crm", api, credentials("https://login.example.com/token", "id", "s1", Some("leads")));
         assert!(base.starts_with("crm-") && base.len() == 20, "{base}");
         for other in [
-            grant("https://login.sandbox.example.com/token", "id", "s1", Some("leads")),
-            grant("https://login.example.com/token", "other", "s1", Some("leads")),
-            grant("https://login.example.com/token", "id", "s1", Some("other")),
-            grant("https://login.example.com/token", "id", "s1", None),
+            credentials("https://login.sandbox.example.com/token", "id", "s1", Some("leads")),
+            credentials("https://login.example.com/token", "other", "s1", Some("leads")),
+            credentials("https://login.example.com/token", "id", "s1", Some("other")),
+            credentials("https://login.example.com/token", "id", "s1", None),
             // Not the same parts, only the same text in a row.
-            grant("https://login.example.com/token", "idleads", "s1", Some("")),
-            Auth::Bearer(Secret::new("id")),
+            credentials("https://login.example.com/token", "idleads", "s1", Some("")),
+            Auth::bearer(Secret::new("id"), "api_key"),
             Auth::None,
         ] {
             assert_ne!(key("crm", api, other), base);
         }
-        assert_ne!(key("other", api, grant("https://login.example.com/token", "id", "s1", Some("leads"))), base);
+        assert_ne!(key("other", api, credentials("https://login.example.com/token", "id", "s1", Some("leads"))), base);
         // A new secret for the same client goes on with its quota.
-        assert_eq!(key("crm", api, grant("https://login.example.com/token", "id", "s2", Some("leads"))), base);
+        assert_eq!(key("crm", api, credentials("https://login.example.com/token", "id", "s2", Some("leads"))), base);
     }
 
     #[test]
     fn an_api_key_belongs_to_the_address_it_is_for() {
-        let with = |api| key("enrich", api, Auth::Bearer(Secret::new("k")));
+        let with = |api| key("enrich", api, Auth::bearer(Secret::new("k"), "api_key"));
         assert_ne!(with("https://api.example.com"), with("http://127.0.0.1:8080"));
     }
 }

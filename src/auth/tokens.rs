@@ -11,6 +11,7 @@ mod tests;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::task::TaskTracker;
 
 use super::seal::Keyring;
-use super::{Account, Auth, AuthError, Bearer, Grant};
+use super::{Account, Auth, AuthError, Bearer, Grant, Place};
 use crate::clock::{Clock, Timestamp};
 use crate::http::send::HttpClient;
 use crate::secret::Secret;
@@ -88,7 +89,9 @@ impl Tokens {
     pub async fn bearer(&self, account: &Account) -> Result<Option<Bearer>, AuthError> {
         match account.auth() {
             Auth::None => Ok(None),
-            Auth::Bearer(token) => Ok(Some(Bearer { token: token.clone(), generation: 0 })),
+            Auth::Static { secret, place, .. } => {
+                Ok(Some(Bearer { token: secret.clone(), place: place.clone(), generation: 0 }))
+            }
             Auth::Grant(grant) => self.current(account, grant, None).await.map(Some),
         }
     }
@@ -100,9 +103,9 @@ impl Tokens {
     pub async fn expired(&self, account: &Account, generation: i64) -> Result<(), AuthError> {
         match account.auth() {
             Auth::Grant(grant) => self.current(account, grant, Some(generation)).await.map(drop),
-            Auth::Bearer(_) => Err(AuthError::Refused {
+            Auth::Static { key, .. } => Err(AuthError::Refused {
                 what: format!("the API key of `{}` was refused (401)", account.name()),
-                remedy: "check `api_key`".into(),
+                remedy: format!("check `{key}`"),
             }),
             Auth::None => Err(AuthError::Refused {
                 what: format!("`{}` wants authentication (401)", account.name()),
@@ -119,6 +122,21 @@ impl Tokens {
         let _ = timeout(refresh::EXCHANGE_TURN + refresh::HOLD, self.0.exchanges.wait()).await;
     }
 
+    /// [`Tokens::bearer`] for an account whose token authorises another's request, after [`Tokens::expired`] if one is
+    /// `dead`. Boxed, since getting a token may ask for this, which is getting a token.
+    fn of_parent<'a>(
+        &'a self,
+        account: &'a Account,
+        dead: Option<i64>,
+    ) -> Pin<Box<dyn Future<Output = Result<Option<Bearer>, AuthError>> + Send + 'a>> {
+        Box::pin(async move {
+            if let Some(generation) = dead {
+                self.expired(account, generation).await?;
+            }
+            self.bearer(account).await
+        })
+    }
+
     async fn current(&self, account: &Account, grant: &Grant, dead: Option<i64>) -> Result<Bearer, AuthError> {
         let shared = self.0.clone();
         let slot = {
@@ -129,7 +147,7 @@ impl Tokens {
             return Ok(bearer);
         }
         // In a task of its own: a caller that is cut off in mid-refresh would leave the turn taken until it lapses.
-        let (account, grant) = (account.clone(), grant.clone());
+        let (account, grant, tokens) = (account.clone(), grant.clone(), self.clone());
         let refresh = tokio::spawn(async move {
             let mut held = slot.lock().await;
             if let Some(bearer) = held.fresh(dead, shared.clock.now()) {
@@ -138,7 +156,7 @@ impl Tokens {
             if let Some(error) = held.failed.as_ref().and_then(remembered) {
                 return held.unexpired(dead, shared.clock.now()).ok_or(error);
             }
-            match refresh::obtain(&shared, &account, &grant, dead).await {
+            match refresh::obtain(&tokens, &account, &grant, dead).await {
                 Ok(token) => {
                     *held = Held { token: Some(token.clone()), failed: None };
                     Ok(token.bearer)
@@ -183,7 +201,7 @@ impl Token {
     fn new(access: &str, stored: &StoredToken) -> Self {
         let life = stored.refreshed_at.until(stored.expires_at);
         Self {
-            bearer: Bearer { token: Secret::new(access), generation: stored.generation },
+            bearer: Bearer { token: Secret::new(access), place: Place::Bearer, generation: stored.generation },
             renew_at: stored.expires_at.minus(AHEAD.min(life / 5)),
             expires_at: stored.expires_at,
         }

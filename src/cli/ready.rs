@@ -60,7 +60,7 @@ fn unusable_enrich(settings: &Settings) -> Option<Problem> {
 }
 
 fn unusable_destination(settings: &Settings, name: &str) -> Option<Problem> {
-    unusable(settings, &registry::destination(name, settings.destinations.get(name)?).err()?)
+    unusable(settings, &registry::destination(settings.destinations.get(name)?).err()?)
 }
 
 /// What is missing altogether, the configuration's own check says, with where it looked.

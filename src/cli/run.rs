@@ -46,6 +46,6 @@ pub fn no_destination() -> Failure {
 
 /// The display's numbers, one line for each destination.
 pub fn progress_of(settings: &Settings) -> Arc<Progress> {
-    let rates = settings.destinations.iter().map(|(name, it)| (name.clone(), it.rate()));
+    let rates = settings.destinations.iter().map(|(name, it)| (name.clone(), it.section.rate()));
     Arc::new(Progress::new(rates))
 }

@@ -13,7 +13,7 @@ use super::context::Context;
 use super::failure::Outcome;
 use super::words;
 use crate::clock::Timestamp;
-use crate::config::{DestinationKind, Settings};
+use crate::config::Settings;
 use crate::exit::Exit;
 use crate::lead::LeadState;
 use crate::pipeline::site::account_keys;
@@ -58,12 +58,7 @@ impl Known {
         Self {
             default: destinations.clone().find(|(_, d)| d.default || only).map(|(name, _)| name.clone()),
             destinations: destinations
-                .map(|(name, destination)| {
-                    let limit = match &destination.kind {
-                        DestinationKind::SevenTargets(settings) => settings.daily_limit.map(i64::from),
-                    };
-                    (name.clone(), limit)
-                })
+                .map(|(name, destination)| (name.clone(), destination.section.daily_limit().map(i64::from)))
                 .collect(),
             daily_credits: settings.enrich.as_ref().and_then(|enrich| enrich.daily_credits),
             accounts: account_keys(settings),

@@ -11,8 +11,10 @@ use super::lookup;
 use super::origins::{Effective, Origin, Origins};
 use super::problem::{Place, Problem};
 use super::schema::{self, Key};
+use super::section::Section;
 use super::settings::*;
 use super::values;
+use crate::connectors::registry;
 use crate::http::message::Rate;
 use crate::secret::Secret;
 
@@ -36,6 +38,40 @@ pub(super) fn merge(layers: impl IntoIterator<Item = Layer>) -> Merged {
     merged
 }
 
+impl Merged {
+    /// Gives each key of a destination the meaning it has for that destination's kind, and notes those that the kind
+    /// does not have. Where the kind is not known, there is another problem to tell.
+    pub(super) fn resolve_kinds(&mut self, problems: &mut Vec<Problem>) {
+        let kinds: BTreeMap<String, String> = self
+            .items
+            .iter()
+            .filter_map(|(path, item)| {
+                let name = path.strip_prefix("destinations.")?.strip_suffix(".kind").filter(|it| !it.contains('.'))?;
+                Some((name.to_owned(), registry::kind(item.raw.text()?)?.name.to_owned()))
+            })
+            .collect();
+        self.items.retain(|path, item| {
+            let segments: Vec<&str> = path.split('.').collect();
+            let ["destinations", name, ..] = segments.as_slice() else { return true };
+            let Some(kind) = kinds.get(*name) else { return true };
+            match lookup::for_kind(item.key.path, kind) {
+                Some(key) => {
+                    item.key = key;
+                    true
+                }
+                None => {
+                    let of = lookup::kinds_with(item.key.path).join("`, `");
+                    let message = format!(
+                        "`{path}` is a key of kind `{of}`, and this destination is of kind `{kind}`; remove it"
+                    );
+                    problems.push(Problem::at(&item.place, message));
+                    false
+                }
+            }
+        });
+    }
+}
+
 /// Typed values of all keys that have one, defaults included.
 pub(super) struct Values {
     values: BTreeMap<String, Value>,
@@ -44,6 +80,8 @@ pub(super) struct Values {
     pub effective: Vec<Effective>,
     pub destinations: Vec<String>,
     pub has_enrich: bool,
+    /// Written down, though without a value.
+    unset: BTreeSet<String>,
 }
 
 impl Values {
@@ -70,8 +108,14 @@ impl Values {
         let names: BTreeSet<String> =
             below("destinations").iter().filter_map(|path| path.split('.').next().map(str::to_owned)).collect();
         let has_enrich = merged.tables.contains_key("enrich") || !below("enrich").is_empty();
-        let mut this =
-            Self { values, failed, effective: Vec::new(), destinations: names.into_iter().collect(), has_enrich };
+        let mut this = Self {
+            values,
+            failed,
+            effective: Vec::new(),
+            destinations: names.into_iter().collect(),
+            has_enrich,
+            unset: merged.unset.keys().cloned().collect(),
+        };
         this.lay_out(merged);
         this
     }
@@ -80,10 +124,12 @@ impl Values {
     fn lay_out(&mut self, merged: &Merged) {
         let of_destinations = |key: &&Key| key.path.starts_with("destinations.");
         let mut names = Some(self.destinations.clone());
-        for key in schema::KEYS {
+        for key in schema::keys() {
             if of_destinations(&key) {
                 for name in names.take().unwrap_or_default() {
-                    for key in schema::KEYS.iter().filter(of_destinations) {
+                    let kind = self.text(&format!("destinations.{name}.kind"));
+                    let ours = |key: &&Key| key.of.is_empty() || Some(key.of) == kind.as_deref();
+                    for key in schema::keys().iter().filter(of_destinations).filter(ours) {
                         self.lay_out_key(key, &key.path.replace("NAME", &name), merged);
                     }
                 }
@@ -94,7 +140,7 @@ impl Values {
     }
 
     fn lay_out_key(&mut self, key: &Key, path: &str, merged: &Merged) {
-        let parent = path.strip_suffix("FIELD").or_else(|| path.strip_suffix("COLUMN"));
+        let parent = ["FIELD", "COLUMN", "HEADER"].iter().find_map(|name| path.strip_suffix(name));
         let paths: Vec<String> = match parent {
             Some(parent) => self.values.keys().filter(|path| path.starts_with(parent)).cloned().collect(),
             None => vec![path.to_owned()],
@@ -121,7 +167,7 @@ impl Values {
         self.values.get(path)
     }
 
-    fn text(&self, path: &str) -> Option<String> {
+    pub(super) fn text(&self, path: &str) -> Option<String> {
         match self.get(path)? {
             Value::Text(text) => Some(text.clone()),
             _ => None,
@@ -189,11 +235,13 @@ impl Values {
     pub(super) fn settings(&self, origins: Origins) -> Settings {
         let destination = |name: &String| {
             let path = format!("destinations.{name}");
-            let kind = match self.text(&format!("{path}.kind"))?.as_str() {
-                "seven_targets" => DestinationKind::SevenTargets(self.seven_targets(&path)?),
-                _ => return None,
-            };
-            Some((name.clone(), DestinationSettings { default: self.bool(&format!("{path}.default")), kind }))
+            let kind = registry::kind(&self.text(&format!("{path}.kind"))?)?;
+            let prefix = format!("{path}.");
+            let below = |path: &str| path.strip_prefix(&prefix).map(str::to_owned);
+            let values = self.values.iter().filter_map(|(path, value)| Some((below(path)?, value.clone()))).collect();
+            let unset = self.unset.iter().filter_map(|path| below(path)).collect();
+            let section = Section::new(name, kind.name, values, unset);
+            Some((name.clone(), DestinationSettings { default: section.flag("default"), kind: kind.name, section }))
         };
         Settings {
             database: DatabaseSettings {
@@ -263,34 +311,6 @@ impl Values {
             daily_credits: self.integer("enrich.daily_credits"),
         })
     }
-
-    fn seven_targets(&self, path: &str) -> Option<SevenTargetsSettings> {
-        let at = |name: &str| format!("{path}.{name}");
-        Some(SevenTargetsSettings {
-            api_url: self.url(&at("api_url"))?,
-            token_url: self.url(&at("token_url"))?,
-            client_id: self.text(&at("client_id")),
-            client_secret: self.secret(&at("client_secret")),
-            scope: self.text(&at("scope")).unwrap_or_default(),
-            user_identifier: self.text(&at("user_identifier")),
-            assistant_email: self.text(&at("assistant_email")),
-            assistant_id: self.integer(&at("assistant_id")),
-            schedule_name: self.text(&at("schedule_name")),
-            schedule_id: self.integer(&at("schedule_id")),
-            rate: self.rate(&at("rate")),
-            daily_limit: self.integer(&at("daily_limit")).and_then(|limit| u32::try_from(limit).ok()),
-            concurrency: self.count(&at("concurrency")),
-            timeout: self.duration(&at("timeout")),
-            settle: self.duration(&at("settle")),
-            unknown: match self.text(&at("unknown")).as_deref() {
-                Some("hold") => UnknownSetting::Hold,
-                Some("retry") => UnknownSetting::Retry,
-                _ => UnknownSetting::Update,
-            },
-            already_exists: self.texts(&at("already_exists")).iter().map(|word| word.to_lowercase()).collect(),
-            fields: self.below(&at("fields")),
-        })
-    }
 }
 
 /// "`run.lease` is "1 minute"; expected a duration such as "60s"".
@@ -321,6 +341,7 @@ fn shown(kind: Kind, value: &Value) -> String {
             quoted(&values::without_password(secret.expose()).to_string())
         }
         Value::Secret(_) => quoted("***"),
+        Value::Ip(address) => quoted(&address.to_string()),
         Value::Secrets(keys) if keys.len() == 1 => quoted("***"),
         Value::Secrets(keys) => toml::Value::from(vec!["***"; keys.len()]).to_string(),
         Value::Text(text) => quoted(text),

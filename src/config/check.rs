@@ -2,6 +2,7 @@
 
 use super::problem::Problem;
 use super::settings::*;
+use crate::connectors::registry;
 
 /// What is missing for a run over all configured systems. [`super::load`] has found everything else; commands that only
 /// read need none of this.
@@ -82,12 +83,8 @@ impl Check<'_> {
 
     fn destination(&mut self, name: &str) {
         let Some(destination) = self.settings.destinations.get(name) else { return };
-        let DestinationKind::SevenTargets(seven_targets) = &destination.kind;
-        let at = |key: &str| format!("destinations.{name}.{key}");
-        self.need(&at("client_id"), &seven_targets.client_id);
-        self.need(&at("client_secret"), &seven_targets.client_secret);
-        if seven_targets.assistant_id.is_none() {
-            self.need(&at("assistant_email"), &seven_targets.assistant_email);
+        for missing in registry::missing(destination) {
+            self.need::<()>(&missing.key, &None);
         }
     }
 }

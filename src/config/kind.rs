@@ -1,5 +1,6 @@
 //! Kinds of value: how each is read from TOML or from an environment variable, and what a message says is expected.
 
+use std::net::IpAddr;
 use std::str::FromStr as _;
 use std::time::Duration;
 
@@ -44,6 +45,10 @@ pub enum Kind {
     Region,
     /// A template over `lead.*` and `person.*`.
     Template,
+    /// An IPv4 or IPv6 address.
+    IpAddress,
+    /// Where a proxy is; may hold a password.
+    ProxyUrl,
 }
 
 /// A value as somebody wrote it. No `Debug`: it may be a secret.
@@ -74,6 +79,7 @@ pub(super) enum Value {
     Duration(Duration),
     Rate(Option<Rate>),
     Url(Url),
+    Ip(IpAddr),
 }
 
 impl Raw {
@@ -109,7 +115,7 @@ impl Raw {
         }
     }
 
-    fn text(&self) -> Option<&str> {
+    pub(super) fn text(&self) -> Option<&str> {
         match self {
             Self::Text { text, .. } => Some(text.trim()),
             _ => None,
@@ -145,7 +151,7 @@ impl Raw {
 impl Kind {
     /// Whether a value of this kind is never shown.
     pub fn is_secret(self) -> bool {
-        matches!(self, Self::Secret | Self::EncryptionKeys | Self::DatabaseUrl)
+        matches!(self, Self::Secret | Self::EncryptionKeys | Self::DatabaseUrl | Self::ProxyUrl)
     }
 
     /// Whether a message may repeat a value that doesn't fit.
@@ -186,6 +192,11 @@ impl Kind {
                 values::database_url(url)?;
                 Value::Secret(Secret::new(url))
             }
+            Self::ProxyUrl => Value::Secret(Secret::new(values::proxy(raw.text().unwrap_or_default())?)),
+            Self::IpAddress => match raw.text().unwrap_or_default().parse() {
+                Ok(address) => Value::Ip(address),
+                Err(_) => return Err(Mismatch::new("an IP address such as \"203.0.113.7\"")),
+            },
             Self::SqlName => Value::Text(sql_name(raw)?),
             Self::Bool => match (raw, raw.loose_text()) {
                 (Raw::Bool(value), _) => Value::Bool(*value),

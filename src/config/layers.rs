@@ -7,6 +7,7 @@ use super::lookup;
 use super::problem::{Place, Problem};
 use super::schema::{self, Key};
 use super::sources::{Environment, Sources};
+use crate::connectors::registry;
 
 /// One key as one source has it.
 #[derive(Clone)]
@@ -80,7 +81,7 @@ pub(super) fn database_variable(environment: &Environment) -> Layer {
 }
 
 fn database(url: &str, place: Place) -> Item {
-    Item { key: &schema::KEYS[0], raw: Raw::loose(url), place, via: None, is_file: false }
+    Item { key: &schema::keys()[0], raw: Raw::loose(url), place, via: None, is_file: false }
 }
 
 const PREFIX: &str = "LEADSYNC_";
@@ -111,6 +112,11 @@ pub(super) fn environment(environment: &Environment, file: &Layer, problems: &mu
             let written = rest.rsplit("__").next().unwrap_or_default();
             let table = &path[..path.len() - written.len()];
             path = format!("{table}{}", field_name(written, table, file));
+        }
+        if found.key.path.ends_with(".HEADER") {
+            // No header worth setting has a _ in its name, and no variable a -.
+            let (table, written) = path.rsplit_once('.').unwrap_or_default();
+            path = format!("{table}.{}", written.replace('_', "-"));
         }
         if found.is_file {
             path.truncate(path.len() - "_file".len());
@@ -160,7 +166,7 @@ fn field_name(written: &str, table: &str, file: &Layer) -> String {
     }
     let in_file = file.items.keys().filter_map(|path| path.strip_prefix(table));
     in_file
-        .chain(schema::SEVEN_TARGETS_FIELDS)
+        .chain(registry::KINDS.iter().flat_map(|kind| kind.fields.iter().copied()))
         .find(|name| name.eq_ignore_ascii_case(written))
         .map_or_else(|| written.to_lowercase(), str::to_owned)
 }

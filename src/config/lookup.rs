@@ -1,6 +1,6 @@
 //! Finding keys in the table: by path, by neighbourhood, by likeness.
 
-use super::schema::{COLUMNS, KEYS, Key};
+use super::schema::{COLUMNS, Key, keys};
 
 /// A key, or the `_file` twin of a secret one.
 #[derive(Clone, Copy)]
@@ -21,10 +21,29 @@ fn fits(pattern: &str, segment: &str) -> bool {
     }
 }
 
-/// The key at this path, if there is one.
+/// The key at this path, if there is one; of several kinds that have it, the first one's.
 pub(super) fn find(segments: &[&str]) -> Option<Match> {
-    let (last, parents) = segments.split_last()?;
-    KEYS.iter().find_map(|key| {
+    matching(segments).next()
+}
+
+/// The key at this path, as a destination of this kind has it.
+pub(super) fn find_for(segments: &[&str], kind: &str) -> Option<Match> {
+    matching(segments).find(|found| found.key.of == kind || found.key.of.is_empty())
+}
+
+/// The key of this pattern (`destinations.NAME.scope`), as a destination of this kind has it.
+pub(super) fn for_kind(pattern: &str, kind: &str) -> Option<&'static Key> {
+    keys().iter().find(|key| key.path == pattern && (key.of == kind || key.of.is_empty()))
+}
+
+/// The kinds of destination that have a key of this pattern.
+pub(super) fn kinds_with(pattern: &str) -> Vec<&'static str> {
+    keys().iter().filter(|key| key.path == pattern && !key.of.is_empty()).map(|key| key.of).collect()
+}
+
+fn matching<'a>(segments: &'a [&str]) -> impl Iterator<Item = Match> + use<'a> {
+    keys().iter().filter_map(|key| {
+        let (last, parents) = segments.split_last()?;
         let (name, tables) = split(key.path);
         if tables.len() != parents.len() || !tables.iter().zip(parents).all(|(pattern, segment)| fits(pattern, segment))
         {
@@ -52,7 +71,7 @@ pub(super) fn is_table(segments: &[&str]) -> bool {
 /// What may stand directly below this path: keys and tables, in the table's order; `_file` twins too.
 pub(super) fn names_below(segments: &[&str]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
-    for key in KEYS {
+    for key in keys() {
         let pattern: Vec<&str> = key.path.split('.').collect();
         if pattern.len() <= segments.len()
             || !pattern.iter().zip(segments).all(|(pattern, segment)| fits(pattern, segment))
@@ -72,16 +91,20 @@ pub(super) fn names_below(segments: &[&str]) -> Vec<String> {
             }
         }
     }
-    names.dedup();
-    names
+    distinct(names)
 }
 
 /// Tables that have a key of this name, for keys that stand in the wrong place: `enrich`, `destinations.NAME`.
 pub(super) fn tables_with(name: &str) -> Vec<String> {
-    let mut tables: Vec<String> =
-        KEYS.iter().filter(|key| split(key.path).0 == name).map(|key| split(key.path).1.join(".")).collect();
-    tables.dedup();
-    tables
+    let tables: Vec<String> =
+        keys().iter().filter(|key| split(key.path).0 == name).map(|key| split(key.path).1.join(".")).collect();
+    distinct(tables)
+}
+
+/// Each once, in the order of their first.
+fn distinct(names: Vec<String>) -> Vec<String> {
+    let mut seen = std::collections::BTreeSet::new();
+    names.into_iter().filter(|name| seen.insert(name.clone())).collect()
 }
 
 /// The nearest of `candidates`, if any is near enough to be what was meant.

@@ -1,6 +1,6 @@
 //! File, environment and flags become one validated [`Settings`]; secrets are never printed.
 //!
-//! One table ([`schema::KEYS`]) drives everything: which keys exist, what they take, their defaults, the environment
+//! One table ([`schema::keys`]) drives everything: which keys exist, what they take, their defaults, the environment
 //! variables that set them, what `config show` prints and the table in `docs/configuration.md`. [`load`] lays the sources
 //! over each other (flags, `LEADSYNC_A__B`, file, `DATABASE_URL`, defaults), reads each value, checks what must fit
 //! together, and reports every problem it finds, each with its place.
@@ -20,6 +20,7 @@ mod problem;
 mod rules;
 pub mod schema;
 mod secret_files;
+mod section;
 mod settings;
 mod sources;
 pub mod values;
@@ -30,6 +31,7 @@ pub use check::{check, check_destination, check_enrich, check_security};
 pub use kind::Kind;
 pub use origins::{Effective, Origin, Origins, show};
 pub use problem::{ConfigError, Place, Problem};
+pub use section::{MissingSetting, Section};
 pub use settings::*;
 pub use sources::{Environment, Sources};
 
@@ -69,6 +71,7 @@ fn assemble(file: Option<(&str, &str)>, looked_for: Vec<String>, sources: &Sourc
     let variables = layers::environment(&sources.environment, &from_file, &mut problems);
     let layers = [layers::database_variable(&sources.environment), from_file, variables, layers::flags(sources)];
     let mut merged = build::merge(layers);
+    merged.resolve_kinds(&mut problems);
     let current_dir: &Path = &sources.current_dir;
     secret_files::read_secret_files(&mut merged, current_dir, &mut problems);
     let values = build::Values::read(&merged, &mut problems);

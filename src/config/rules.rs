@@ -10,6 +10,7 @@ use super::problem::{Place, Problem};
 use super::schema;
 use super::settings::*;
 use super::values::format_duration;
+use crate::connectors::registry;
 
 /// Far more than anybody has; they are compared with each other.
 const MOST_DESTINATIONS: usize = 100;
@@ -29,8 +30,9 @@ pub(super) fn tables(values: &Values, merged: &Merged, problems: &mut Vec<Proble
         let others = values.destinations.iter().filter(|other| *other != name).map(String::as_str);
         let near = lookup::nearest(name, others).map(|near| format!("; did you mean the destination `{near}`?"));
         let table = format!("destinations.{name}");
-        problems.extend(missing_kind(&table, schema::DESTINATION_KINDS, &near.unwrap_or_default(), merged));
-        fields(&table, merged, problems);
+        problems.extend(missing_kind(&table, registry::NAMES, &near.unwrap_or_default(), merged));
+        let kind = values.text(&format!("{table}.kind"));
+        fields(&table, kind.as_deref().and_then(registry::kind), merged, problems);
     }
 }
 
@@ -56,7 +58,7 @@ fn place_of_table(table: &str, merged: &Merged) -> Option<Place> {
 
 /// Body fields are free, but two mistakes are certain: a setting that slid below `[….fields]`, and a documented field in
 /// the wrong case, which the API would ignore.
-fn fields(table: &str, merged: &Merged, problems: &mut Vec<Problem>) {
+fn fields(table: &str, kind: Option<&registry::DestinationKind>, merged: &Merged, problems: &mut Vec<Problem>) {
     let prefix = format!("{table}.fields.");
     let settings = lookup::names_below(&table.split('.').collect::<Vec<_>>());
     for (path, item) in &merged.items {
@@ -66,7 +68,7 @@ fn fields(table: &str, merged: &Merged, problems: &mut Vec<Problem>) {
             problems.push(Problem::at(&item.place, message));
             continue;
         }
-        let documented = schema::SEVEN_TARGETS_FIELDS;
+        let documented = kind.map_or(&[][..], |kind| kind.fields);
         let meant = documented.iter().find(|known| known.eq_ignore_ascii_case(name) && **known != name);
         if let Some(meant) = meant {
             let message = format!("`{path}` is not spelt as the API does; did you mean `{meant}`?");
@@ -87,8 +89,7 @@ pub(super) fn across(settings: &mut Settings, failed: &BTreeSet<String>, problem
 /// term; what a worker can count on is the term less one such interval.
 fn leases(settings: &Settings, failed: &BTreeSet<String>, problems: &mut Vec<Problem>) {
     for (name, destination) in &settings.destinations {
-        let DestinationKind::SevenTargets(seven_targets) = &destination.kind;
-        let timeout = seven_targets.timeout;
+        let timeout = destination.section.timeout();
         let key = format!("destinations.{name}.timeout");
         let needed = (timeout + SEND_MARGIN) * HEARTBEATS_PER_LEASE / (HEARTBEATS_PER_LEASE - 1);
         if settings.run.lease >= needed || failed.contains("run.lease") || failed.contains(&key) {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::section::Section;
 use crate::http::message::Rate;
 use crate::secret::Secret;
 
@@ -164,63 +165,10 @@ pub enum JobChanged {
 pub struct DestinationSettings {
     /// Leads that name no destination go here. Exactly one destination is the default; the only one is so by itself.
     pub default: bool,
-    pub kind: DestinationKind,
-}
-
-#[derive(Clone, Debug)]
-pub enum DestinationKind {
-    SevenTargets(SevenTargetsSettings),
-}
-
-#[derive(Clone, Debug)]
-pub struct SevenTargetsSettings {
-    /// Default `https://api.7targets.com`.
-    pub api_url: Url,
-    /// Default `https://login.7targets.com/oauth2/token`.
-    pub token_url: Url,
-    pub client_id: Option<String>,
-    pub client_secret: Option<Secret>,
-    /// Default `leads/post`.
-    pub scope: String,
-    /// Header `7ts-user-identifier`; a warning if unset.
-    pub user_identifier: Option<String>,
-    pub assistant_email: Option<String>,
-    pub assistant_id: Option<i64>,
-    pub schedule_name: Option<String>,
-    pub schedule_id: Option<i64>,
-    /// Of the account: creates, updates and checks together. Default 5/s.
-    pub rate: Option<Rate>,
-    /// Creates per UTC day.
-    pub daily_limit: Option<u32>,
-    /// Requests in flight per process. Default 8.
-    pub concurrency: usize,
-    /// Default 30 s.
-    pub timeout: Duration,
-    /// Default 5 s.
-    pub settle: Duration,
-    /// Default update.
-    pub unknown: UnknownSetting,
-    /// Words in a 4xx that mean "it is there already", lower case. Default `exist`, `duplicate`.
-    pub already_exists: Vec<String>,
-    /// Body field to template over `lead.*` and `person.*`.
-    pub fields: BTreeMap<String, String>,
-}
-
-impl DestinationSettings {
-    /// The account's limit; `None`: none.
-    pub fn rate(&self) -> Option<Rate> {
-        match &self.kind {
-            DestinationKind::SevenTargets(it) => it.rate,
-        }
-    }
-}
-
-/// `unknown` as the configuration spells it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UnknownSetting {
-    Update,
-    Hold,
-    Retry,
+    /// `seven_targets`: see [`crate::connectors::registry`].
+    pub kind: &'static str,
+    /// What its connector reads.
+    pub section: Section,
 }
 
 #[derive(Clone, Debug)]

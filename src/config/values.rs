@@ -129,6 +129,15 @@ pub fn address(text: &str) -> Result<Url, Mismatch> {
     Ok(url)
 }
 
+/// Reads a proxy's address: http or https, user and password allowed.
+///
+/// # Errors
+/// [`Mismatch`] for anything else.
+pub fn proxy(text: &str) -> Result<String, Mismatch> {
+    let url = Url::parse(text.trim()).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    url.map(String::from).ok_or_else(|| Mismatch::new("a proxy's address such as \"http://proxy.example.com:3128\""))
+}
+
 /// Reads an encryption key: 64 hex digits, or base64 of 32 bytes.
 ///
 /// # Errors

@@ -14,13 +14,17 @@ mod tests;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::{HeaderValue, StatusCode};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use url::form_urlencoded;
 
 use super::Limits;
-use crate::auth::{Account, AuthError, Bearer, Tokens};
+use crate::auth::{Account, AuthError, Bearer, Place, Tokens};
 use crate::clock::{Clock, Moment, Timestamp};
 use crate::http::limit::{Departed, Limiter, Permit};
 use crate::http::message::{Reply, Request, SendError};
@@ -210,11 +214,25 @@ impl Channel {
 
 fn authorised(request: &Request, bearer: Option<&Bearer>) -> Result<Request, SendError> {
     let Some(bearer) = bearer else { return Ok(request.clone()) };
-    let mut value = HeaderValue::try_from(format!("Bearer {}", bearer.token.expose().trim())).map_err(|_| {
-        SendError::NotSent { why: "the API key or token holds characters that no header can carry".into() }
+    let (name, text) = match &bearer.place {
+        Place::Bearer => (AUTHORIZATION, format!("Bearer {}", bearer.token.expose().trim())),
+        Place::Header(name) => (name.clone(), bearer.token.expose().trim().to_owned()),
+        Place::Basic { username } => {
+            let pair = STANDARD.encode(format!("{username}:{}", bearer.token.expose()));
+            (AUTHORIZATION, format!("Basic {pair}"))
+        }
+        Place::FormField(name) => {
+            let mut request = request.clone();
+            let mut form = form_urlencoded::Serializer::new(String::from_utf8_lossy(&request.body).into_owned());
+            request.body = Bytes::from(form.append_pair(name, bearer.token.expose().trim()).finish());
+            return Ok(request);
+        }
+    };
+    let mut value = HeaderValue::try_from(text).map_err(|_| SendError::NotSent {
+        why: "the API key or token holds characters that no header can carry".into(),
     })?;
     value.set_sensitive(true);
-    Ok(request.clone().header(AUTHORIZATION, value))
+    Ok(request.clone().header(name, value))
 }
 
 /// A request that was sent, and what came of it.

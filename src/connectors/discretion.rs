@@ -22,6 +22,11 @@ impl Verdict {
                 let hidden = hidden();
                 Self::Refused { field: field.map(|field| hidden.hide(&field)), reason: hidden.hide(&reason) }
             }
+            Self::RefusedUnlessThere { field, reason } => {
+                let hidden = hidden();
+                let field = field.map(|field| hidden.hide(&field));
+                Self::RefusedUnlessThere { field, reason: hidden.hide(&reason) }
+            }
             Self::NotNow { wait, why } => Self::NotNow { wait, why: hidden().hide(&why) },
             Self::Unknown { why } => Self::Unknown { why: hidden().hide(&why) },
             Self::AccountWrong { reason, remedy } => Self::AccountWrong { reason: hidden().hide(&reason), remedy },

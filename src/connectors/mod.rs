@@ -16,6 +16,7 @@ mod template;
 use std::fmt;
 use std::time::Duration;
 
+use crate::config::Section;
 use crate::http::message::{Rate, Reply, Request};
 use crate::lead::{Lead, LookUp, Prepared};
 
@@ -24,8 +25,10 @@ use crate::lead::{Lead, LookUp, Prepared};
 pub enum Asked {
     /// Create the lead.
     Create,
-    /// Find out whether it is there, after an unknown outcome.
+    /// Find out whether it is there: after an unknown outcome, or before creating it.
     Find,
+    /// What belongs to it beyond its creation: [`Destination::complete`].
+    Complete,
 }
 
 /// What a reply means for the lead.
@@ -44,6 +47,8 @@ pub enum Verdict {
     Absent,
     /// Refused for good; in words for whoever sent the lead, without personal data.
     Refused { field: Option<String>, reason: String },
+    /// Refused, by an API that is known to have created the lead all the same: final only once a look finds nothing.
+    RefusedUnlessThere { field: Option<String>, reason: String },
     /// Certainly not processed; come back later (429). `wait` is the server's own word, if it gave one.
     NotNow { wait: Option<Duration>, why: String },
     /// May have been processed: a 5xx, a success that can't be read.
@@ -68,6 +73,10 @@ impl fmt::Display for Verdict {
             Self::Absent => f.write_str("not there"),
             Self::Refused { field: Some(field), reason } => write!(f, "refused: {field}: {reason}"),
             Self::Refused { field: None, reason } => write!(f, "refused: {reason}"),
+            Self::RefusedUnlessThere { field: Some(field), reason } => {
+                write!(f, "refused, unless it is there: {field}: {reason}")
+            }
+            Self::RefusedUnlessThere { field: None, reason } => write!(f, "refused, unless it is there: {reason}"),
             Self::NotNow { wait: Some(wait), why } => write!(f, "not now, again in {} s: {why}", wait.as_secs()),
             Self::NotNow { wait: None, why } => write!(f, "not now: {why}"),
             Self::Unknown { why } => write!(f, "unknown: {why}"),
@@ -100,6 +109,19 @@ pub struct Limits {
     pub timeout: Duration,
     /// How long after an unknown outcome the API is given before it is asked whether the lead is there.
     pub settle: Duration,
+}
+
+impl Limits {
+    /// As a destination's table has them.
+    pub fn of(section: &Section) -> Self {
+        Self {
+            rate: section.rate(),
+            daily_limit: section.daily_limit(),
+            concurrency: section.concurrency(),
+            timeout: section.timeout(),
+            settle: section.settle(),
+        }
+    }
 }
 
 /// What to do when nobody knows whether a create arrived.
@@ -152,8 +174,33 @@ pub trait Destination: Send + Sync {
     fn create(&self, prepared: &Prepared) -> Result<Request, Unsendable>;
     /// "Is it there?" `None`: this API can't say.
     fn find(&self, prepared: &Prepared) -> Option<Request>;
-    /// What a complete reply means. `None`: leave it to [`classify`], which judges by status alone.
-    fn read(&self, asked: Asked, reply: &Reply) -> Option<Verdict>;
+    /// Whether [`Destination::find`] is asked before each create: where the API makes a second lead of a repeated one.
+    fn looks_first(&self) -> bool {
+        false
+    }
+    /// How often in a row a look must find nothing, `settle` apart, before the lead counts as absent: more than once where
+    /// what was created may not be found at once. At least 1.
+    fn looks_until_absent(&self) -> u32 {
+        1
+    }
+    /// What is left to do for a lead that the destination has, before it counts as delivered. It must bear repetition: it
+    /// is asked again after a lost reply or a crash. `remote_id` as the create or the look told it.
+    fn complete(&self, _prepared: &Prepared, _remote_id: Option<&str>) -> Option<Request> {
+        None
+    }
+    /// What a complete reply to a question about this lead means. `None`: leave it to [`classify`], which judges by status
+    /// alone.
+    fn read(&self, asked: Asked, about: &Prepared, reply: &Reply) -> Option<Verdict>;
+    /// How long the account is to be left alone by what any reply says of its limits, and why: headers that count what is
+    /// left. `None`: nothing of the kind.
+    fn limit_said(&self, _reply: &Reply) -> Option<(Duration, String)> {
+        None
+    }
+    /// The custom field that must never be stored or shown in clear, if there is one: it is kept sealed, and opened only
+    /// for [`Destination::create`], [`Destination::find`] and [`Destination::complete`].
+    fn sealed_field(&self) -> Option<&str> {
+        None
+    }
     /// Whether a reply speaks of another lead than this one, as one does that a proxy or a cache mixed up. What it says
     /// is not believed then: nobody knows what became of ours.
     fn is_about_another(&self, prepared: &Prepared, reply: &Reply) -> bool;

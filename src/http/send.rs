@@ -19,6 +19,8 @@ mod words;
 mod tests;
 
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+use std::str::FromStr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -52,9 +54,39 @@ const USER_AGENT: &str = concat!("leadsync/", env!("CARGO_PKG_VERSION"));
 #[derive(Clone, Default)]
 pub struct HttpClient(Arc<Clients>);
 
+/// The way out that requests take.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Egress {
+    /// This machine's address that they leave from; `None`: the system's choice.
+    pub bind: Option<IpAddr>,
+    /// The proxy for them; `None`: what the environment says. `Debug` must not show it: it may hold a password.
+    pub proxy: Option<ProxyUrl>,
+    /// Whether only IPv4 will do: an allowlist of IPv4 addresses never lets IPv6 in.
+    pub ipv4_only: bool,
+}
+
+/// A proxy's address, which may hold a password: never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ProxyUrl(Url);
+
+impl FromStr for ProxyUrl {
+    type Err = url::ParseError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
+    }
+}
+
+impl fmt::Debug for ProxyUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ProxyUrl")
+    }
+}
+
 /// Made when first used: reading the system's certificates takes time, and a machine without any can still run the demo.
 #[derive(Default)]
 struct Clients {
+    egress: Egress,
     remote: OnceLock<Result<reqwest::Client, String>>,
     /// Plain HTTP on this machine: no proxy, no certificates.
     loopback: OnceLock<Result<reqwest::Client, String>>,
@@ -70,6 +102,12 @@ impl HttpClient {
     /// A client with an empty pool.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A client of its own for requests that take this way out; the same one where that is the usual way.
+    #[must_use]
+    pub fn through(&self, egress: Egress) -> Self {
+        if egress == self.0.egress { self.clone() } else { Self(Arc::new(Clients { egress, ..Clients::default() })) }
     }
 
     /// Sends `request` once and reads the whole reply, up to [`REPLY_CAP`]. `timeout` covers everything, from connecting
@@ -139,12 +177,13 @@ impl HttpClient {
     fn client(&self, url: &Url) -> Result<&reqwest::Client, String> {
         let client = if url.scheme() == "http" && is_loopback(url) {
             self.0.loopback.get_or_init(|| {
+                // What a proxy or another address is for does not lie on this machine.
                 let builder = builder().no_proxy().tls_certs_only([]);
                 builder.build().map_err(|_| "the HTTP client can't be set up".into())
             })
         } else {
             self.0.remote.get_or_init(|| {
-                builder().build().map_err(|_| {
+                self.0.egress.apply(builder())?.build().map_err(|_| {
                     "TLS can't be set up: no usable system certificates; install `ca-certificates` or point SSL_CERT_FILE \
                      at a file that holds them"
                         .into()
@@ -152,6 +191,26 @@ impl HttpClient {
             })
         };
         client.as_ref().map_err(Clone::clone)
+    }
+}
+
+impl Egress {
+    fn apply(&self, builder: reqwest::ClientBuilder) -> Result<reqwest::ClientBuilder, String> {
+        let builder = match (&self.proxy, self.bind, self.ipv4_only) {
+            // A proxy has its own ways out; which of its addresses it is called at doesn't matter.
+            (Some(ProxyUrl(url)), _, _) => {
+                let proxy =
+                    reqwest::Proxy::all(url.clone()).map_err(|_| "the proxy's address can't be used".to_owned());
+                builder.proxy(proxy?)
+            }
+            // An unspecified IPv4 address leaves the choice to the system, but only among IPv4.
+            (None, None, true) => builder.local_address(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+            (None, _, _) => builder,
+        };
+        Ok(match self.bind {
+            Some(address) => builder.local_address(address),
+            None => builder,
+        })
     }
 }
 

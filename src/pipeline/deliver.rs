@@ -264,7 +264,7 @@ async fn quota_used_up(lane: &Lane, lead: &Leased) -> Settlement {
 /// What the reply means, in words without what it may quote of the lead.
 fn read(lane: &Lane, asked: Asked, prepared: &Prepared, exchange: &Exchange) -> Verdict {
     let own_word = match &exchange.result {
-        Ok(reply) => lane.destination.read(asked, reply),
+        Ok(reply) => lane.destination.read(asked, prepared, reply),
         Err(_) => None,
     };
     let verdict = own_word.unwrap_or_else(|| classify(asked, &exchange.result));

@@ -111,7 +111,7 @@ fn by_status(lane: &Lane, reply: Option<Reply>) -> Halt {
             Exit::Usage,
         ),
         Verdict::AccountWrong { reason, remedy } => halt(reason, &remedy, Exit::Usage),
-        Verdict::Refused { reason, .. } => {
+        Verdict::Refused { reason, .. } | Verdict::RefusedUnlessThere { reason, .. } => {
             halt(reason, "check the API's address and the account's settings", Exit::Usage)
         }
         Verdict::NotNow { why, .. } | Verdict::Unknown { why } => halt(why, "run again later", Exit::Unavailable),

@@ -171,6 +171,10 @@ impl Case<'_> {
                 };
                 self.judged(vec![step], Next::Halted)
             }
+            // Nobody could look: as good as unknown.
+            Verdict::RefusedUnlessThere { reason, .. } => {
+                self.unknown(format!("refused, but it may be there: {reason}"))
+            }
             // "Absent" is no answer to a create.
             Verdict::Absent => self.unknown("the reply made no sense".to_owned()),
             Verdict::Unknown { why } => self.unknown(why),
@@ -216,7 +220,9 @@ impl Case<'_> {
                 let step = Step { not_before: Some(now), ..self.step(None, format!("not looked up: {reason}")) };
                 self.judged(vec![step], Next::Halted)
             }
-            Verdict::Refused { reason, .. } => self.no_answer(format!("the look-up was refused: {reason}")),
+            Verdict::Refused { reason, .. } | Verdict::RefusedUnlessThere { reason, .. } => {
+                self.no_answer(format!("the look-up was refused: {reason}"))
+            }
             Verdict::Unknown { why } => self.no_answer(why),
         }
     }

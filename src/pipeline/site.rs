@@ -3,17 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use url::Url;
-
 use crate::auth::seal::{KeyFile, Keyring, SealError};
-use crate::auth::{Account, Auth, AuthError, Fingerprinter, Grant, SessionLogin, Tokens};
+use crate::auth::{Account, AuthError, Fingerprinter, Tokens};
 use crate::clock::{AdjustedClock, Clock, SystemClock};
-use crate::config::{DestinationKind, EnrichKind, Settings};
+use crate::config::Settings;
 use crate::connectors::channel::Channel;
-use crate::connectors::registry::{self, BuildError, Credentials};
-use crate::connectors::{Destination, Enricher};
-use crate::http::send::HttpClient;
-use crate::secret::Secret;
+use crate::connectors::registry::{self, BuildError};
+use crate::connectors::{Destination, Enricher, Limits};
+use crate::http::send::{Egress, HttpClient};
 use crate::store::{RunId, Store, StoreError};
 
 /// A configured installation, with its database open.
@@ -66,23 +63,17 @@ impl Site {
         Ok(Self { settings, store, clock, database_clock, fingerprints, http: HttpClient::new(), keyring })
     }
 
-    fn channel(
-        &self,
-        name: &str,
-        url: &Url,
-        auth: Auth,
-        limits: &crate::connectors::Limits,
-        run: RunId,
-    ) -> Arc<Channel> {
-        let account = Account::new(name, url, auth);
+    /// The account, bound to its limits; `egress` is the way out that its calls and its token requests take.
+    fn channel(&self, account: Account, limits: &Limits, egress: Egress, run: RunId) -> Arc<Channel> {
+        let http = self.http.through(egress);
         let tokens = Tokens::new(
             Arc::clone(&self.store) as _,
             self.keyring.clone(),
-            self.http.clone(),
+            http.clone(),
             Arc::clone(&self.clock),
             Some(run),
         );
-        let channel = Channel::new(account, limits, self.http.clone(), tokens, Arc::clone(&self.clock), Some(run));
+        let channel = Channel::new(account, limits, http, tokens, Arc::clone(&self.clock), Some(run));
         Arc::new(channel.shared(Arc::clone(&self.store) as _))
     }
 
@@ -105,13 +96,11 @@ impl Site {
         let Some(settings) = self.settings.destinations.get(name) else {
             return Err(SiteError::Incomplete { what: format!("destination `{name}` is not configured") });
         };
-        let built = registry::build_destination(name, settings).map_err(|error| self.incomplete(&error))?;
-        let url = match &settings.kind {
-            DestinationKind::SevenTargets(it) => &it.api_url,
-        };
-        let limits = built.destination.limits();
-        let channel = self.channel(name, url, auth(built.credentials), &limits, run);
-        Ok((built.destination, channel))
+        let incomplete = |error| self.incomplete(&error);
+        let destination = registry::destination(settings).map_err(incomplete)?;
+        let account = registry::account(settings).map_err(incomplete)?;
+        let channel = self.channel(account, &destination.limits(), registry::egress(settings), run);
+        Ok((destination, channel))
     }
 
     /// The look-up service, bound to its account and limits. `None`: look-ups are off.
@@ -120,45 +109,26 @@ impl Site {
     /// If the configuration lacks something it needs.
     pub fn enricher(&self, run: RunId) -> Result<Option<Bound<dyn Enricher>>, SiteError> {
         let Some(settings) = &self.settings.enrich else { return Ok(None) };
-        let built = registry::build_enricher(settings).map_err(|error| self.incomplete(&error))?;
-        let url = match &settings.kind {
-            EnrichKind::LiveData(it) => &it.people_url,
-        };
-        let limits = built.enricher.limits();
-        let channel = self.channel("enrich", url, auth(built.credentials), &limits, run);
-        Ok(Some((built.enricher, channel)))
+        let incomplete = |error| self.incomplete(&error);
+        let enricher = registry::enricher(settings).map_err(incomplete)?;
+        let account = registry::enrich_account(settings).map_err(incomplete)?;
+        let channel = self.channel(account, &enricher.limits(), Egress::default(), run);
+        Ok(Some((enricher, channel)))
     }
 }
 
 /// What quotas and pauses of each account are stored under, by the account's name in the configuration (a destination's,
 /// or `enrich`). Needs no secrets: they are no part of it. An account that can't be told without what is missing is left out.
 pub fn account_keys(settings: &Settings) -> BTreeMap<String, String> {
-    let unread = || Some(Secret::new("not read"));
-    let mut keys = BTreeMap::new();
-    let mut tell = |name: &str, url: &Url, credentials: Option<Credentials>| {
-        if let Some(credentials) = credentials {
-            keys.insert(name.to_owned(), Account::new(name, url, auth(credentials)).key().to_owned());
-        }
-    };
-    for (name, destination) in &settings.destinations {
-        let mut destination = destination.clone();
-        let DestinationKind::SevenTargets(it) = &mut destination.kind;
-        it.client_secret = it.client_secret.take().or_else(unread);
-        let url = it.api_url.clone();
-        tell(name, &url, registry::credentials_of(name, &destination).ok());
-    }
-    if let Some(mut enrich) = settings.enrich.clone() {
-        let EnrichKind::LiveData(it) = &mut enrich.kind;
-        if it.client_id.is_some() {
-            it.client_secret = it.client_secret.take().or_else(unread);
-        }
-        if it.username.is_some() {
-            it.password = it.password.take().or_else(unread);
-        }
-        let url = it.people_url.clone();
-        tell("enrich", &url, registry::enrich_credentials(&enrich).ok());
-    }
-    keys
+    accounts(settings).into_iter().map(|(name, account)| (name, account.key().to_owned())).collect()
+}
+
+/// The accounts of all that is configured, by name, without their secrets. One that can't be told without what is missing
+/// is left out.
+pub(crate) fn accounts(settings: &Settings) -> BTreeMap<String, Account> {
+    let destinations = settings.destinations.values().filter_map(registry::account_without_secrets);
+    let enrich = settings.enrich.as_ref().and_then(registry::enrich_account_without_secrets);
+    destinations.chain(enrich).map(|account| (account.name().to_owned(), account)).collect()
 }
 
 async fn clock_of(store: &dyn Store) -> Result<(Arc<dyn Clock>, Option<Arc<AdjustedClock>>), StoreError> {
@@ -186,32 +156,4 @@ async fn keyring(settings: &Settings, store: &dyn Store) -> Result<Keyring, Site
         );
     }
     Ok(keyring)
-}
-
-fn auth(credentials: Credentials) -> Auth {
-    match credentials {
-        Credentials::ApiKey(key) => Auth::Bearer(key),
-        Credentials::ClientCredentialsBasic { token_url, client_id, client_secret, scope } => {
-            Auth::Grant(Grant::ClientCredentialsBasic { token_url, client_id, client_secret, scope: Some(scope) })
-        }
-        Credentials::LiveDataServiceAccount { identity_url, client_id, client_secret } => {
-            Auth::Grant(Grant::LiveDataSession {
-                session_url: under(&identity_url, "session"),
-                login: SessionLogin::ServiceAccount { client_id, client_secret },
-            })
-        }
-        Credentials::LiveDataPassword { identity_url, username, password } => Auth::Grant(Grant::LiveDataSession {
-            session_url: under(&identity_url, "session"),
-            login: SessionLogin::Password { username, password },
-        }),
-    }
-}
-
-/// `base/segment`, whether or not the base ends with a slash.
-fn under(base: &Url, segment: &str) -> Url {
-    let mut url = base.clone();
-    if let Ok(mut path) = url.path_segments_mut() {
-        path.pop_if_empty().push(segment);
-    }
-    url
 }

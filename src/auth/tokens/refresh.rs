@@ -20,13 +20,13 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::secrets::Opened;
-use super::{Shared, Token};
-use crate::auth::{Account, AuthError, Grant, IssuedToken};
+use super::{Shared, Token, Tokens};
+use crate::auth::grant::With;
+use crate::auth::{Account, AuthError, Bearer, Grant, IssuedToken};
 use crate::clock::{Moment, Timestamp};
 use crate::crash::{self, At};
 use crate::http::message::{Reply, SendError};
 use crate::http::retry::Backoff;
-use crate::secret::Secret;
 use crate::store::{CallId, CallRecord, RefreshTurn, StoredToken};
 
 /// Longest wait for a token's reply.
@@ -57,14 +57,15 @@ pub(super) const DATABASE_PATIENCE: Duration = Duration::from_secs(60);
 /// A token from the database or the token service. An error comes with the token that is about to expire, if there is
 /// one: it is better than none.
 pub(super) async fn obtain(
-    shared: &Shared,
+    tokens: &Tokens,
     account: &Account,
     grant: &Grant,
     dead: Option<i64>,
 ) -> Result<Token, (Option<Token>, AuthError)> {
     let began = Instant::now();
     let mut waits = Backoff::default().short();
-    let mut errand = Errand { shared, account, grant, dead, began, holder: new_holder(), spare: None };
+    let mut errand =
+        Errand { tokens, shared: &tokens.0, account, grant, dead, began, holder: new_holder(), spare: None };
     loop {
         match errand.turn().await {
             Ok(Some(token)) => return Ok(token),
@@ -86,6 +87,7 @@ pub(super) async fn obtain(
 
 /// Getting one token.
 struct Errand<'a> {
+    tokens: &'a Tokens,
     shared: &'a Shared,
     account: &'a Account,
     grant: &'a Grant,
@@ -114,7 +116,7 @@ impl Errand<'_> {
         if let Some(token) = self.spare.as_ref().filter(|token| token.renew_at > now) {
             return Ok(Some(token.clone()));
         }
-        let rotates = self.grant.rotating().is_some();
+        let rotates = self.grant.exchanges_only();
         let until = now.plus(if rotates { EXCHANGE_TURN } else { TURN });
         match shared.vault.begin_refresh(key, opened.generation, self.holder, until, now).await? {
             RefreshTurn::Superseded => Ok(None),
@@ -134,23 +136,23 @@ impl Errand<'_> {
                 self.give_up(opened.generation, why.to_owned()).await
             }
             RefreshTurn::Yours { lost } if rotates => self.exchange(opened, lost, began, until).await,
-            RefreshTurn::Yours { .. } => self.ask(opened).await,
+            RefreshTurn::Yours { lost } => self.ask(opened, lost).await,
         }
     }
 
-    /// Asks with a secret.
-    async fn ask(&self, opened: Opened) -> Result<Option<Token>, AuthError> {
+    /// Asks with a secret; where a refresh token came with the last one, with that first. One that may have been spent by a
+    /// request whose answer was lost is not used again: there is the secret.
+    async fn ask(&self, opened: Opened, lost: u32) -> Result<Option<Token>, AuthError> {
         let generation = opened.generation;
-        let sent = {
-            let mut request = std::pin::pin!(self.send(None, Moment::now(), TIMEOUT));
-            loop {
-                tokio::select! {
-                    biased;
-                    sent = &mut request => break sent,
-                    () = self.hold_turn(generation) => {}
-                }
-            }
+        let refresh = opened.refresh().filter(|_| lost == 0 && self.grant.refresh.is_some());
+        let mut sent = match &refresh {
+            Some(token) => self.send_in_turn(generation, With::Refresh(token)).await,
+            None => self.send_in_turn(generation, With::Login).await,
         };
+        if refresh.is_some() && matches!(sent.issued, Err(AuthError::Refused { .. })) {
+            self.log(&sent).await;
+            sent = self.send_in_turn(generation, With::Login).await;
+        }
         let outcome = match &sent.issued {
             Ok(issued) => self.keep(opened, issued, sent.asked_at).await,
             Err(error) => Err(error.clone()),
@@ -160,6 +162,39 @@ impl Errand<'_> {
         }
         self.log(&sent).await;
         outcome
+    }
+
+    /// One request, the turn renewed while it is under way. A token that authorises it and is no longer good is renewed
+    /// once.
+    async fn send_in_turn(&self, generation: i64, with: With<'_>) -> Sent {
+        let mut exchange = std::pin::pin!(async {
+            let parent = match self.parent(None).await {
+                Ok(parent) => parent,
+                Err(error) => return Sent::not(self.shared.clock.now(), error),
+            };
+            let sent = self.send(with, parent.as_ref(), Moment::now(), TIMEOUT).await;
+            let refused = sent.result.as_ref().is_ok_and(|reply| reply.status == http::StatusCode::UNAUTHORIZED);
+            match parent.filter(|_| refused) {
+                None => sent,
+                Some(dead) => match self.parent(Some(dead.generation)).await {
+                    Ok(parent) => self.send(with, parent.as_ref(), Moment::now(), TIMEOUT).await,
+                    Err(error) => Sent { issued: Err(error), ..sent },
+                },
+            }
+        });
+        loop {
+            tokio::select! {
+                biased;
+                sent = &mut exchange => break sent,
+                () = self.hold_turn(generation) => {}
+            }
+        }
+    }
+
+    /// The token that authorises the request, where one does; `dead`: not the one of this generation.
+    async fn parent(&self, dead: Option<i64>) -> Result<Option<Bearer>, AuthError> {
+        let Some(parent) = &self.grant.authorised_by else { return Ok(None) };
+        self.tokens.of_parent(parent, dead).await
     }
 
     /// After a moment, takes the turn for a little longer.
@@ -180,9 +215,9 @@ impl Errand<'_> {
     ) -> Result<Option<Token>, AuthError> {
         let generation = opened.generation;
         let stored = opened.successor(self.account, &self.shared.keyring, issued, asked_at)?;
-        let won = match self.grant.rotating() {
-            Some(_) => self.store_for_certain(generation, &stored).await?,
-            None => self.shared.vault.replace_token(self.account.token_key(), generation, &stored).await?,
+        let won = match self.grant.exchanges_only() {
+            true => self.store_for_certain(generation, &stored).await?,
+            false => self.shared.vault.replace_token(self.account.token_key(), generation, &stored).await?,
         };
         Ok(won.then(|| Token::new(issued.access.expose(), &stored)))
     }
@@ -209,9 +244,12 @@ impl Errand<'_> {
                 "the answer to an exchange of the refresh token was lost; asking once more"
             );
         }
-        let refresh = opened.refresh();
+        let Some(refresh) = opened.refresh().or_else(|| self.grant.seed().cloned()) else {
+            self.end_turn(self.shared.clock.now()).await;
+            return Err(AuthError::NeedsLogin { why: "nobody has logged in yet".to_owned() });
+        };
         // Counted from the beginning of the turn, so that nothing leaves either if we are suspended from here on.
-        let sent = self.send(refresh.as_ref(), began, over).await;
+        let sent = self.send(With::Refresh(&refresh), None, began, over).await;
         let outcome = match (&sent.issued, &sent.result) {
             (Ok(issued), _) => self.keep(opened, issued, sent.asked_at).await,
             (Err(AuthError::NeedsLogin { why }), _) => self.give_up(generation, why.clone()).await,
@@ -221,8 +259,9 @@ impl Errand<'_> {
                     // lapsing counts as lost.
                     Err(SendError::Lost { .. }) => self.holder = new_holder(),
                     Ok(reply) if reply.status.is_success() => self.holder = new_holder(),
-                    // A gateway that gave up waiting: what is behind it may still be at work.
-                    Ok(reply) if [502, 504].contains(&reply.status.as_u16()) => self.end_turn(until).await,
+                    // A gateway that gave up waiting: what is behind it may have carried it out, or be at work still.
+                    Ok(reply) if reply.status.as_u16() == 504 => self.holder = new_holder(),
+                    Ok(reply) if reply.status.as_u16() == 502 => self.end_turn(until).await,
                     _ => self.end_turn(sent.wanted_pause(self.shared.clock.now())).await,
                 }
                 Err(error.clone())
@@ -281,15 +320,16 @@ impl Errand<'_> {
     }
 
     /// One request, over when `timeout` has passed since `departed`. Its log is written after what it brought is safe.
-    async fn send(&self, refresh: Option<&Secret>, departed: Moment, timeout: Duration) -> Sent {
+    async fn send(&self, with: With<'_>, parent: Option<&Bearer>, departed: Moment, timeout: Duration) -> Sent {
         let asked_at = self.shared.clock.now();
         let began = Instant::now();
         crash::point("token", At::BeforeRequest);
-        let result = self.shared.http.send_departed(&self.grant.request(refresh), departed, timeout).await;
+        let request = self.grant.request(with, parent);
+        let result = self.shared.http.send_departed(&request, departed, timeout).await;
         crash::point("token", At::AfterReply);
         let took = began.elapsed();
         let issued = match &result {
-            Ok(reply) => self.grant.read(reply, asked_at),
+            Ok(reply) => self.grant.read(with, reply, asked_at),
             Err(SendError::NotSent { why } | SendError::Lost { why }) => {
                 Err(AuthError::Unavailable { why: format!("no token: {why}") })
             }
@@ -298,6 +338,16 @@ impl Errand<'_> {
             tracing::warn!(
                 account = self.account.name(),
                 "the token had expired on arrival by this machine's clock; kept for 5 minutes: check the clock"
+            );
+        }
+        if let Ok(issued) = &issued
+            && let Some(withheld) = issued.scope.as_deref().map(|granted| self.grant.withheld(granted))
+            && !withheld.is_empty()
+        {
+            tracing::warn!(
+                account = self.account.name(),
+                "the token service granted less than was asked for; missing: {}",
+                withheld.join(" ")
             );
         }
         Sent { asked_at, took, result, issued }
@@ -334,6 +384,12 @@ struct Sent {
 }
 
 impl Sent {
+    /// Nothing was sent, for want of the token that authorises it.
+    fn not(asked_at: Timestamp, error: AuthError) -> Self {
+        let result = Err(SendError::NotSent { why: error.to_string() });
+        Self { asked_at, took: Duration::ZERO, result, issued: Err(error) }
+    }
+
     /// When the token service may be asked again, by its own words.
     fn wanted_pause(&self, now: Timestamp) -> Timestamp {
         let wait = self.result.as_ref().ok().and_then(Reply::retry_after).unwrap_or_default();

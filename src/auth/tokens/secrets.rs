@@ -57,7 +57,7 @@ impl Opened {
                 let token = Some(Token::new(&pair.access, stored));
                 Ok(Self { generation, pair: Some(pair), token })
             }
-            Err(error) if grant.rotating().is_some() => Err(error),
+            Err(error) if grant.exchanges_only() => Err(error),
             Err(error) => {
                 tracing::warn!(account = account.name(), "stored token not used: {error}");
                 Ok(Self { generation, ..Self::default() })

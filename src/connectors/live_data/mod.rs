@@ -6,6 +6,7 @@
 //! (PyPI `ldt-people-client-async-staging` 1.0.129: fields, 100 matches a call, 2000 calls a minute). Repeating a look-up
 //! costs nothing more: one person is charged once in a billing period.
 
+mod login;
 mod wire;
 
 #[cfg(test)]
@@ -17,6 +18,8 @@ use http::header::{ACCEPT, HeaderValue};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use url::Url;
+
+pub(super) use self::login::{blind, login};
 
 use super::registry::BuildError;
 use super::routing::is_routing;
@@ -89,12 +92,21 @@ fn identifies(fields: impl Iterator<Item = MatchField> + Clone) -> bool {
 }
 
 impl LiveData {
+    /// The service that the settings describe.
+    ///
+    /// # Errors
+    /// As [`LiveData::new`]; [`BuildError::Missing`] without an organisation.
+    pub(super) fn from_settings(settings: &LiveDataSettings) -> Result<Self, BuildError> {
+        let organization = login::text("enrich.organization", settings.organization.as_deref())?;
+        Self::new(settings, &organization)
+    }
+
     /// The service for one organisation (`o_…`, a path segment).
     ///
     /// # Errors
     /// [`BuildError::Bad`] if `match_on` names an unknown field or could not single out anybody, or `batch_size` is out of
     /// range.
-    pub fn new(settings: &LiveDataSettings, organization: &str) -> Result<Self, BuildError> {
+    fn new(settings: &LiveDataSettings, organization: &str) -> Result<Self, BuildError> {
         let mut match_on = Vec::with_capacity(settings.match_on.len());
         for name in &settings.match_on {
             let known = MatchField::ALL.into_iter().find(|field| field.name() == name);

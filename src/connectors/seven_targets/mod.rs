@@ -8,6 +8,7 @@
 
 mod check;
 mod phrases;
+mod settings;
 mod wire;
 
 #[cfg(test)]
@@ -18,13 +19,15 @@ use http::{Method, StatusCode};
 use serde_json::Value;
 use url::Url;
 
+pub(super) use self::settings::KIND;
+
 use self::phrases::{Phrases, Subject};
+use self::settings::SevenTargetsSettings;
 use self::wire::RemoteLead;
 use super::registry::BuildError;
 use super::routing::is_routing;
 use super::template::Template;
 use super::{Asked, CheckStep, Destination, Limits, UnknownPolicy, Unsendable, Verdict};
-use crate::config::{SevenTargetsSettings, UnknownSetting};
 use crate::http::message::{Reply, Request};
 use crate::lead::{Lead, Prepared};
 
@@ -91,7 +94,7 @@ impl SevenTargets {
     ///
     /// # Errors
     /// [`BuildError`] if no assistant is named, the user identifier can't be a header, or a template can't be used.
-    pub fn new(name: &str, settings: &SevenTargetsSettings) -> Result<Self, BuildError> {
+    fn new(name: &str, settings: &SevenTargetsSettings) -> Result<Self, BuildError> {
         let key = |key: &str| format!("destinations.{name}.{key}");
         let given = |text: &Option<String>| text.as_deref().map(str::trim).filter(|t| !t.is_empty()).map(str::to_owned);
         let assistant = match (given(&settings.assistant_email), settings.assistant_id) {
@@ -136,18 +139,8 @@ impl SevenTargets {
             schedule_name: given(&settings.schedule_name),
             already_exists: settings.already_exists.iter().map(|words| phrases::phrase(words)).collect(),
             fields,
-            limits: Limits {
-                rate: settings.rate,
-                daily_limit: settings.daily_limit,
-                concurrency: settings.concurrency.max(1),
-                timeout: settings.timeout,
-                settle: settings.settle,
-            },
-            unknown: match settings.unknown {
-                UnknownSetting::Update => UnknownPolicy::Find,
-                UnknownSetting::Hold => UnknownPolicy::Hold,
-                UnknownSetting::Retry => UnknownPolicy::Retry,
-            },
+            limits: settings.limits,
+            unknown: settings.unknown,
         })
     }
 
@@ -175,8 +168,8 @@ impl SevenTargets {
         let note = match (asked, lead.is_new()) {
             (Asked::Create, false) => None,
             (Asked::Create, true) => Some(format!("created, but {unworked}")),
-            (Asked::Find, false) => Some("confirmed by probe".to_owned()),
-            (Asked::Find, true) => Some(format!("confirmed by probe, but {unworked}")),
+            (Asked::Find | Asked::Complete, false) => Some("confirmed by probe".to_owned()),
+            (Asked::Find | Asked::Complete, true) => Some(format!("confirmed by probe, but {unworked}")),
         };
         Verdict::Accepted { remote_id: Some(lead.id), already: asked == Asked::Find, note }
     }
@@ -324,7 +317,7 @@ impl Destination for SevenTargets {
         Some(self.request(Method::PUT, self.leads_url.clone()).json(&Value::Object(body)))
     }
 
-    fn read(&self, asked: Asked, reply: &Reply) -> Option<Verdict> {
+    fn read(&self, asked: Asked, _about: &Prepared, reply: &Reply) -> Option<Verdict> {
         match reply.status {
             status if status.is_success() => Some(self.read_success(asked, reply)),
             // Also what a server answers after it has done its work: by status alone it is unknown, and looked for first.
@@ -339,6 +332,7 @@ impl Destination for SevenTargets {
             status if status.is_client_error() => match asked {
                 Asked::Create => self.read_create_refusal(reply),
                 Asked::Find => Some(self.read_find_refusal(reply)),
+                Asked::Complete => None,
             },
             _ => None,
         }

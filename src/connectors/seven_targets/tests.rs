@@ -13,23 +13,21 @@ use crate::lead::{LookUp, Person};
 fn settings() -> SevenTargetsSettings {
     SevenTargetsSettings {
         api_url: "https://api.7targets.com".parse().unwrap(),
-        token_url: "https://login.7targets.com/oauth2/token".parse().unwrap(),
-        client_id: None,
-        client_secret: None,
-        scope: "leads/post".into(),
         user_identifier: Some("user-1".into()),
         assistant_email: Some("Ashley@Acme.example".into()),
         assistant_id: None,
         schedule_name: None,
         schedule_id: None,
-        rate: Some(Rate { count: 5, per: Duration::from_secs(1) }),
-        daily_limit: Some(2000),
-        concurrency: 8,
-        timeout: Duration::from_secs(30),
-        settle: Duration::from_secs(5),
-        unknown: UnknownSetting::Update,
+        unknown: UnknownPolicy::Find,
         already_exists: vec!["exist".into(), "duplicate".into()],
         fields: BTreeMap::new(),
+        limits: Limits {
+            rate: Some(Rate { count: 5, per: Duration::from_secs(1) }),
+            daily_limit: Some(2000),
+            concurrency: 8,
+            timeout: Duration::from_secs(30),
+            settle: Duration::from_secs(5),
+        },
     }
 }
 

@@ -76,9 +76,11 @@ pub(super) async fn after(
             }
             After::Settle(judgement)
         }
-        Verdict::Unknown { .. } | Verdict::Accepted { .. } | Verdict::Absent | Verdict::Refused { .. } => {
-            After::Settle(judgement)
-        }
+        Verdict::Unknown { .. }
+        | Verdict::Accepted { .. }
+        | Verdict::Absent
+        | Verdict::Refused { .. }
+        | Verdict::RefusedUnlessThere { .. } => After::Settle(judgement),
     }
 }
 

@@ -1,0 +1,97 @@
+//! How Live Data is logged in to. Source: <https://docs.gotlivedata.com>, Auth.
+
+use url::Url;
+
+use crate::auth::grant::{Encoding, exact, hidden, plain};
+use crate::auth::{Auth, Grant};
+use crate::config::{LiveDataSettings, MissingSetting};
+use crate::connectors::registry::BuildError;
+use crate::secret::Secret;
+
+/// A service account, an API key, or a person: `POST {identity}/session` for the first and the last.
+///
+/// # Errors
+/// [`BuildError`] if a key is missing, or if several ways of logging in are set at once.
+pub(in crate::connectors) fn login(from: &LiveDataSettings) -> Result<Auth, BuildError> {
+    let ways = [
+        ("api_key", from.api_key.is_some()),
+        ("client_id", from.client_id.is_some() || from.client_secret.is_some()),
+        ("username", from.username.is_some() || from.password.is_some()),
+    ];
+    let mut set_ways = ways.into_iter().filter_map(|(way, is_set)| is_set.then_some(way));
+    match (set_ways.next(), set_ways.next()) {
+        (Some(one), Some(other)) => Err(BuildError::bad(
+            format!("enrich.{one}"),
+            format!("enrich.{other} beside it"),
+            "one way of logging in: client_id and client_secret, or api_key, or username and password",
+        )),
+        (Some("api_key"), None) => Ok(Auth::bearer(secret("enrich.api_key", from.api_key.as_ref())?, "api_key")),
+        (Some("username"), None) => {
+            let username = text("enrich.username", from.username.as_deref())?;
+            let password = secret("enrich.password", from.password.as_ref())?;
+            Ok(Grant {
+                login: vec![plain("username", &username), exact("password", &password)],
+                keys: "`username` and `password`",
+                address: "`identity_url`",
+                ..Grant::new("live_data_password", session(&from.identity_url), [username])
+            }
+            .into())
+        }
+        (Some(_), None) => {
+            let client_id = text("enrich.client_id", from.client_id.as_deref())?;
+            let client_secret = secret("enrich.client_secret", from.client_secret.as_ref())?;
+            Ok(Grant {
+                encoding: Encoding::Json,
+                login: vec![
+                    plain("grantType", "clientCredentials"),
+                    plain("clientId", &client_id),
+                    hidden("clientSecret", &client_secret),
+                ],
+                address: "`identity_url`",
+                ..Grant::new("live_data_service_account", session(&from.identity_url), [client_id])
+            }
+            .into())
+        }
+        (None, _) => Err(BuildError::missing_or(
+            "enrich.client_id",
+            "enrich.api_key or enrich.username (one way of logging in is needed)",
+        )),
+    }
+}
+
+/// The same settings for whoever has no need of the secrets.
+pub(in crate::connectors) fn blind(from: &LiveDataSettings) -> LiveDataSettings {
+    let unread = || Some(Secret::new("not read"));
+    let mut settings = from.clone();
+    if settings.client_id.is_some() {
+        settings.client_secret = settings.client_secret.or_else(unread);
+    }
+    if settings.username.is_some() {
+        settings.password = settings.password.or_else(unread);
+    }
+    settings
+}
+
+pub(super) fn text(key: &str, text: Option<&str>) -> Result<String, MissingSetting> {
+    match text.map(str::trim).filter(|text| !text.is_empty()) {
+        Some(text) => Ok(text.to_owned()),
+        None => Err(MissingSetting { key: key.to_owned(), alternative: None }),
+    }
+}
+
+/// Not trimmed: a secret is taken as it is, but a blank one is none.
+fn secret(key: &str, secret: Option<&Secret>) -> Result<Secret, MissingSetting> {
+    match secret.filter(|secret| !secret.expose().trim().is_empty()) {
+        Some(secret) => Ok(secret.clone()),
+        None => Err(MissingSetting { key: key.to_owned(), alternative: None }),
+    }
+}
+
+/// `{identity}/session`, whether or not the address ends with a slash.
+fn session(identity: &Url) -> Url {
+    let mut url = identity.clone();
+    if let Ok(mut path) = url.path_segments_mut() {
+        path.pop_if_empty().push("session");
+    }
+    url
+}
