@@ -5,7 +5,9 @@
 //! creating); the intent already carries the moment from which looking makes sense.
 
 mod after;
+mod completing;
 mod flight;
+mod looking;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -14,7 +16,9 @@ use futures_util::FutureExt;
 use tokio_util::sync::CancellationToken;
 
 use self::after::{After, after};
-use self::flight::{CUT, Flight, exchange};
+use self::completing::{completed, with_calls};
+use self::flight::{Flight, exchange};
+use self::looking::{look, look_first, refused_unless_there};
 use super::lane::Lane;
 use super::pauses;
 use super::progress::Halt;
@@ -86,6 +90,11 @@ async fn create(lane: &Lane, mut lead: Leased) -> Settlement {
         Ok(request) => request,
         Err(unsendable) => return refused(&lead, unsendable.to_string()),
     };
+    if lane.destination.looks_first()
+        && let Err(settlement) = look_first(lane, &lead, &prepared).await
+    {
+        return settlement;
+    }
     for try_again in [true, false] {
         let (permit, bearer) = match clearance(lane, &lane.creates).await {
             Ok(cleared) => cleared,
@@ -97,56 +106,18 @@ async fn create(lane: &Lane, mut lead: Leased) -> Settlement {
         };
         let verdict = read(lane, Asked::Create, &prepared, &exchange);
         // From here on it matters when it really left, not when we meant it to.
-        let case = case(lane, &lead, &exchange, "create", &verdict, charged);
-        let judgement = Case { sent_at: exchange.started_at, ..case }.after_create(verdict.clone());
+        let case = Case { sent_at: exchange.started_at, ..case(lane, &lead, &exchange, "create", &verdict, charged) };
+        if let Verdict::RefusedUnlessThere { field, reason } = verdict {
+            return refused_unless_there(lane, &lead, &prepared, case, (field, reason)).await;
+        }
+        let (verdict, calls) = completed(lane, &lead, &prepared, verdict).await;
+        let judgement = with_calls(case.after_create(verdict.clone()), calls);
         match after(lane, &lead, &verdict, judgement, &exchange, bearer, try_again).await {
             After::Settle(judgement) => return Settlement::Judged(judgement),
             After::Again(judgement) => match lane.apply(&lead, judgement).await {
                 Some(()) => lead.state = LeadState::Ready,
                 None => return Settlement::Settled,
             },
-        }
-    }
-    Settlement::PutBack
-}
-
-/// A lead found `sending`: nobody knows whether its create arrived.
-async fn look(lane: &Lane, lead: Leased) -> Settlement {
-    let Some(prepared) = lead.prepared.clone() else { return unprepared(&lead) };
-    let question = match lane.destination.on_unknown() {
-        UnknownPolicy::Find => lane.destination.find(&prepared),
-        UnknownPolicy::Hold | UnknownPolicy::Retry => None,
-    };
-    let Some(question) = question else {
-        let now = lane.shared.clock.now();
-        let charged = charge(lane, lead.sent_at.unwrap_or(now));
-        return Settlement::Judged(bare_case(lane, &lead, charged).without_question());
-    };
-    for try_again in [true, false] {
-        let (permit, bearer) = match clearance(lane, &lane.stop).await {
-            Ok(cleared) => cleared,
-            Err(settlement) => return settlement,
-        };
-        let (exchange, verdict) = match exchange(lane, permit, bearer.as_ref(), "find", &question, |_| true).await {
-            Flight::Landed(exchange) => {
-                let verdict = read(lane, Asked::Find, &prepared, &exchange);
-                (exchange, verdict)
-            }
-            Flight::Cut(exchange) => {
-                lane.shared.account.cut(lead.id);
-                (exchange, Verdict::NotNow { wait: None, why: CUT.to_owned() })
-            }
-            Flight::Kept(_) => return Settlement::PutBack,
-        };
-        let charged = charge(lane, lead.sent_at.unwrap_or(exchange.started_at));
-        let judgement = case(lane, &lead, &exchange, "find", &verdict, charged).after_find(verdict.clone());
-        match after(lane, &lead, &verdict, judgement, &exchange, bearer, try_again).await {
-            After::Settle(judgement) => return Settlement::Judged(judgement),
-            After::Again(judgement) => {
-                if lane.apply(&lead, judgement).await.is_none() {
-                    return Settlement::Settled;
-                }
-            }
         }
     }
     Settlement::PutBack

@@ -11,6 +11,7 @@ use crate::connectors::classify::classify;
 use crate::connectors::{Asked, CheckStep, Verdict};
 use crate::exit::Exit;
 use crate::http::message::Reply;
+use crate::store::Pause;
 
 impl Halt {
     /// A token that could not be had.
@@ -50,7 +51,13 @@ pub async fn destination(lane: &Lane) -> crate::store::Result<bool> {
                 calls.iter().for_each(|call| lane.shared.account.called(call));
                 lane.shared.patiently(|| lane.shared.store.log_calls(&calls)).await?;
                 match result {
-                    Ok(reply) => replies.push(reply),
+                    Ok(reply) => {
+                        if let Some((wait, why)) = lane.destination.limit_said(&reply) {
+                            let until = lane.shared.clock.now().plus(wait);
+                            lane.pause_account(Pause { account: lane.channel.account().to_owned(), until, why }).await;
+                        }
+                        replies.push(reply);
+                    }
                     Err(error) => break unanswered(lane, &error),
                 }
             }

@@ -132,6 +132,59 @@ impl Case<'_> {
         self.judged(vec![step], Next::Finished(LeadState::Unconfirmed))
     }
 
+    /// What follows from looking for a lead before creating it, unless it is absent: then it is created.
+    pub fn after_look_first(self, verdict: Verdict) -> Judgement {
+        match verdict {
+            Verdict::Accepted { .. } => self.after_create(verdict),
+            Verdict::NotNow { wait, why } => {
+                let due = self.now.plus(wait.unwrap_or_else(|| untold(self.backoff, self.lead.deferrals)));
+                let step = Step {
+                    not_before: Some(due),
+                    add_deferrals: 1,
+                    ..self.step(None, format!("put off before it was looked for: {why}"))
+                };
+                self.judged(vec![step], Next::Deferred(due))
+            }
+            Verdict::AuthExpired => {
+                let step = self.step(None, "the access token had expired");
+                self.judged(vec![step], Next::Again)
+            }
+            Verdict::AccountWrong { reason, .. } => {
+                let now = self.now;
+                let step = Step { not_before: Some(now), ..self.step(None, format!("not sent: {reason}")) };
+                self.judged(vec![step], Next::Halted)
+            }
+            Verdict::Refused { reason, .. } | Verdict::RefusedUnlessThere { reason, .. } => {
+                self.not_found_out(format!("the look-up was refused: {reason}"))
+            }
+            Verdict::Unknown { why } => self.not_found_out(why),
+            Verdict::Absent => self.not_found_out("the reply made no sense".to_owned()),
+        }
+    }
+
+    /// Nobody knows whether it is there already, so it is not created.
+    fn not_found_out(self, why: String) -> Judgement {
+        let probes = self.lead.probes + 1;
+        if probes >= self.max_attempts {
+            let why = format!("not sent: asked {probes} times whether it is there already, the last time: {why}");
+            let step = self.step(Some(Event::GaveUp), why);
+            return self.judged(vec![step], Next::Finished(LeadState::Exhausted));
+        }
+        let due = self.now.plus(self.backoff.delay(probes).max(self.settle));
+        let step = Step {
+            not_before: Some(due),
+            add_probes: 1,
+            ..self.step(None, format!("put off, since it is unknown whether it is there already: {why}"))
+        };
+        self.judged(vec![step], Next::Deferred(due))
+    }
+
+    /// Written down, and gone on with: another question follows at once.
+    pub fn asked_again(self, why: impl Into<String>) -> Judgement {
+        let step = self.step(None, why);
+        self.judged(vec![step], Next::Again)
+    }
+
     /// What follows from the reply to a create.
     pub fn after_create(self, verdict: Verdict) -> Judgement {
         match verdict {

@@ -14,7 +14,7 @@ use crate::http::limit::Permit;
 use crate::http::message::{Request, SendError};
 use crate::pipeline::lane::Lane;
 use crate::pipeline::progress::Halt;
-use crate::store::CallId;
+use crate::store::{CallId, Pause};
 
 /// Why there is no reply to a request that the end of the grace time cut off.
 pub(super) const CUT: &str = "cut off, since the run was told to stop and its grace time was over";
@@ -77,6 +77,10 @@ pub(super) async fn exchange(
             remedy: Some("the leads keep their attempts; run again when it is back".to_owned()),
             exit: Exit::Unavailable,
         });
+    }
+    if let Some((wait, why)) = exchange.result.as_ref().ok().and_then(|reply| lane.destination.limit_said(reply)) {
+        let until = lane.shared.clock.now().plus(wait);
+        lane.pause_account(Pause { account: lane.channel.account().to_owned(), until, why }).await;
     }
     Flight::Landed(exchange)
 }

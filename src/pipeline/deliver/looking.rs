@@ -1,0 +1,145 @@
+//! "Is it there?": asked of a lead in doubt, of one that was refused by an API that may have created it all the same, and,
+//! where a repeated create makes a second lead, before each create.
+
+use tokio_util::sync::CancellationToken;
+
+use super::after::{After, after};
+use super::completing::{completed, with_calls};
+use super::flight::{CUT, Flight, exchange};
+use super::{Settlement, bare_case, case, charge, clearance, read, unprepared};
+use crate::auth::Bearer;
+use crate::connectors::channel::Exchange;
+use crate::connectors::{Asked, UnknownPolicy, Verdict};
+use crate::http::message::Request;
+use crate::lead::{LeadState, Prepared};
+use crate::pipeline::lane::Lane;
+use crate::pipeline::record::Case;
+use crate::store::Leased;
+
+/// Asks whether the lead is there before it is created. `Ok`: it is not.
+pub(super) async fn look_first(lane: &Lane, lead: &Leased, prepared: &Prepared) -> Result<(), Settlement> {
+    let Some(question) = lane.destination.find(prepared) else { return Ok(()) };
+    for try_again in [true, false] {
+        let (exchange, bearer, verdict) = ask(lane, lead, prepared, &question, &lane.creates).await?;
+        let case = case(lane, lead, &exchange, "find", &verdict, None);
+        if verdict == Verdict::Absent {
+            return match lane.apply(lead, case.asked_again("not there yet: creating it")).await {
+                Some(()) => Ok(()),
+                None => Err(Settlement::Settled),
+            };
+        }
+        let (verdict, calls) = completed(lane, lead, prepared, verdict).await;
+        let judgement = with_calls(case.after_look_first(verdict.clone()), calls);
+        match after(lane, lead, &verdict, judgement, &exchange, bearer, try_again).await {
+            After::Settle(judgement) => return Err(Settlement::Judged(judgement)),
+            After::Again(judgement) => {
+                if lane.apply(lead, judgement).await.is_none() {
+                    return Err(Settlement::Settled);
+                }
+            }
+        }
+    }
+    Err(Settlement::PutBack)
+}
+
+/// The create was refused, and this API may have created the lead all the same: looked for at once, since there was a
+/// complete reply. Found, it is delivered; absent, it is refused for good; else it stays in doubt.
+pub(super) async fn refused_unless_there(
+    lane: &Lane,
+    lead: &Leased,
+    prepared: &Prepared,
+    case: Case<'_>,
+    (field, reason): (Option<String>, String),
+) -> Settlement {
+    let refusal = Verdict::Refused { field, reason: reason.clone() };
+    let Some(question) = lane.destination.find(prepared) else {
+        return Settlement::Judged(case.after_create(refusal));
+    };
+    let charged = case.charged.clone();
+    if lane.apply(lead, case.asked_again(format!("refused, now looked for: {reason}"))).await.is_none() {
+        return Settlement::Settled;
+    }
+    let (exchange, bearer, verdict) = match ask(lane, lead, prepared, &question, &lane.stop).await {
+        Ok(answer) => answer,
+        Err(settlement) => return settlement,
+    };
+    let case = super::case(lane, lead, &exchange, "find", &verdict, charged);
+    if verdict == Verdict::Absent {
+        return Settlement::Judged(case.after_create(refusal));
+    }
+    let (verdict, calls) = completed(lane, lead, prepared, verdict).await;
+    let judgement = with_calls(case.after_find(verdict.clone()), calls);
+    match after(lane, lead, &verdict, judgement, &exchange, bearer, false).await {
+        After::Settle(judgement) | After::Again(judgement) => Settlement::Judged(judgement),
+    }
+}
+
+/// A lead found `sending`: nobody knows whether its create arrived.
+pub(super) async fn look(lane: &Lane, lead: Leased) -> Settlement {
+    let Some(prepared) = lead.prepared.clone() else { return unprepared(&lead) };
+    let question = match lane.destination.on_unknown() {
+        UnknownPolicy::Find => lane.destination.find(&prepared),
+        UnknownPolicy::Hold | UnknownPolicy::Retry => None,
+    };
+    let Some(question) = question else {
+        let now = lane.shared.clock.now();
+        let charged = charge(lane, lead.sent_at.unwrap_or(now));
+        return Settlement::Judged(bare_case(lane, &lead, charged).without_question());
+    };
+    let mut looks = lane.destination.looks_until_absent();
+    let mut may_renew = true;
+    loop {
+        let (exchange, bearer, verdict) = match ask(lane, &lead, &prepared, &question, &lane.stop).await {
+            Ok(answer) => answer,
+            Err(settlement) => return settlement,
+        };
+        let charged = charge(lane, lead.sent_at.unwrap_or(exchange.started_at));
+        let case = case(lane, &lead, &exchange, "find", &verdict, charged);
+        if verdict == Verdict::Absent && looks > 1 {
+            looks -= 1;
+            if lane.apply(&lead, case.asked_again("not there yet; looked for once more")).await.is_none() {
+                return Settlement::Settled;
+            }
+            let settled = lane.stop.run_until_cancelled(tokio::time::sleep(lane.limits.settle)).await;
+            if settled.is_none() {
+                return Settlement::PutBack;
+            }
+            continue;
+        }
+        let (verdict, calls) = completed(lane, &lead, &prepared, verdict).await;
+        let judgement = with_calls(case.after_find(verdict.clone()), calls);
+        match after(lane, &lead, &verdict, judgement, &exchange, bearer, may_renew).await {
+            After::Settle(judgement) => return Settlement::Judged(judgement),
+            After::Again(judgement) => {
+                may_renew = false;
+                if lane.apply(&lead, judgement).await.is_none() {
+                    return Settlement::Settled;
+                }
+            }
+        }
+    }
+}
+
+/// One question whether the lead is there, and what the answer means.
+async fn ask(
+    lane: &Lane,
+    lead: &Leased,
+    prepared: &Prepared,
+    question: &Request,
+    stop: &CancellationToken,
+) -> Result<(Exchange, Option<Bearer>, Verdict), Settlement> {
+    let (permit, bearer) = clearance(lane, stop).await?;
+    match exchange(lane, permit, bearer.as_ref(), "find", question, |_| true).await {
+        Flight::Landed(exchange) => {
+            let verdict = read(lane, Asked::Find, prepared, &exchange);
+            Ok((exchange, bearer, verdict))
+        }
+        Flight::Cut(exchange) => {
+            if lead.state == LeadState::Sending {
+                lane.shared.account.cut(lead.id);
+            }
+            Ok((exchange, bearer, Verdict::NotNow { wait: None, why: CUT.to_owned() }))
+        }
+        Flight::Kept(_) => Err(Settlement::PutBack),
+    }
+}
