@@ -218,6 +218,9 @@ impl Ledger for FakeStore {
         }
         Ok(counts)
     }
+    async fn audit(&self) -> Result<Vec<(String, i64)>> {
+        Ok(Vec::new())
+    }
     async fn leads(&self, which: &LeadFilter, after: LeadId, limit: u32) -> Result<Vec<LeadRecord>> {
         Ok(self.matching(which).into_iter().filter(|lead| lead.id > after).take(limit as usize).collect())
     }

@@ -67,7 +67,7 @@ impl Site {
     }
 
     /// The account, bound to its limits; `egress` is the way out that its calls and its token requests take.
-    fn channel(&self, account: Account, limits: &Limits, egress: Egress, run: RunId) -> Arc<Channel> {
+    fn channel(&self, account: Account, limits: &Limits, egress: Egress, run: Option<RunId>) -> Arc<Channel> {
         let http = self.http.through(egress);
         let tokens = Tokens::new(
             Arc::clone(&self.store) as _,
@@ -95,7 +95,7 @@ impl Site {
     ///
     /// # Errors
     /// If the configuration lacks something it needs.
-    pub fn destination(&self, name: &str, run: RunId) -> Result<Bound<dyn Destination>, SiteError> {
+    pub fn destination(&self, name: &str, run: Option<RunId>) -> Result<Bound<dyn Destination>, SiteError> {
         let Some(settings) = self.settings.destinations.get(name) else {
             return Err(SiteError::Incomplete { what: format!("destination `{name}` is not configured") });
         };
@@ -110,7 +110,7 @@ impl Site {
     ///
     /// # Errors
     /// If the configuration lacks something it needs.
-    pub fn enricher(&self, run: RunId) -> Result<Option<Bound<dyn Enricher>>, SiteError> {
+    pub fn enricher(&self, run: Option<RunId>) -> Result<Option<Bound<dyn Enricher>>, SiteError> {
         let Some(settings) = &self.settings.enrich else { return Ok(None) };
         let incomplete = |error| self.incomplete(&error);
         let enricher = registry::enricher(settings).map_err(incomplete)?;

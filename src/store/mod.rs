@@ -228,6 +228,9 @@ pub trait Ledger: Send + Sync {
     /// How many leads there are, by destination and state.
     async fn state_counts(&self) -> Result<Vec<StateCount>>;
 
+    /// What must not be, over the whole table, and how often it is: empty if all is as it should be. Reads every lead.
+    async fn audit(&self) -> Result<Vec<(String, i64)>>;
+
     /// Up to `limit` leads with an id above `after`, by id: pages of `results`.
     async fn leads(&self, which: &LeadFilter, after: LeadId, limit: u32) -> Result<Vec<LeadRecord>>;
 

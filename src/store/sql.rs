@@ -43,6 +43,7 @@ macro_rules! statements {
             }
             shared: {
                 ABANDON_REFRESH = "abandon_refresh",
+                AUDIT = "audit",
                 BEGIN_RUN = "begin_run",
                 BEGIN_TURN = "begin_turn",
                 CALLS_OF = "calls_of",

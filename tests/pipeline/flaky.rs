@@ -201,6 +201,9 @@ impl Ledger for Flaky {
     async fn state_counts(&self) -> Result<Vec<StateCount>> {
         self.around(false, self.inner.state_counts()).await
     }
+    async fn audit(&self) -> Result<Vec<(String, i64)>> {
+        self.around(false, self.inner.audit()).await
+    }
     async fn leads(&self, which: &LeadFilter, after: LeadId, limit: u32) -> Result<Vec<LeadRecord>> {
         self.around(false, self.inner.leads(which, after, limit)).await
     }
