@@ -415,7 +415,7 @@ fn an_import_is_told_explained_and_repeated_without_sending_anything() {
     assert!(lines.iter().all(|line| line["remote_id"].is_string()), "{results}");
 
     let auth = place.run(&["auth", "status"]).out;
-    assert!(auth.contains("7targets  good until") && auth.contains("enrich    good until"), "{auth}");
+    assert!(auth.contains("7targets  ok  expires in") && auth.contains("enrich    ok  expires in"), "{auth}");
 
     let again = place.run(&["import", "leads.csv", "--accept-rejects"]);
     assert_eq!(again.code, 0, "{}", again.err);

@@ -38,6 +38,8 @@ mod leaving;
 mod limits;
 #[path = "journeys/lookups.rs"]
 mod lookups;
+#[path = "journeys/operator.rs"]
+mod operator;
 #[path = "journeys/outages.rs"]
 mod outages;
 #[path = "journeys/pooler.rs"]

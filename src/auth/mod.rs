@@ -75,6 +75,11 @@ impl Account {
         &self.token_key
     }
 
+    /// Whether its refresh token is another one after every use; then [`Account::token_key`] depends on the first.
+    pub fn rotates(&self) -> bool {
+        matches!(&self.auth, Auth::Grant(grant) if grant.rotating().is_some())
+    }
+
     /// How it proves who it is.
     pub fn auth(&self) -> &Auth {
         &self.auth

@@ -4,6 +4,7 @@
 //! database grants the turn, and the new token is stored, compare-and-set on its generation, before anyone uses it: see
 //! [`refresh`].
 
+pub mod frequency;
 mod refresh;
 mod secrets;
 #[cfg(test)]
@@ -21,6 +22,7 @@ use tokio_util::task::TaskTracker;
 use super::seal::Keyring;
 use super::{Account, Auth, AuthError, Bearer, Grant};
 use crate::clock::{Clock, Timestamp};
+use crate::host;
 use crate::http::send::HttpClient;
 use crate::secret::Secret;
 use crate::store::{RunId, StoredToken, Vault};
@@ -44,6 +46,14 @@ struct Shared {
     accounts: StdMutex<HashMap<String, Arc<Mutex<Held>>>>,
     /// Exchanges of refresh tokens under way.
     exchanges: TaskTracker,
+}
+
+impl Shared {
+    /// Who we are, for people who wonder who refreshed a token.
+    fn name(&self) -> String {
+        let run = self.run.map_or_else(String::new, |run| format!(", run {run}"));
+        format!("{} (process {}{run})", host::name(), std::process::id())
+    }
 }
 
 /// What this process knows of an account's token.
@@ -163,6 +173,11 @@ impl Tokens {
     }
 }
 
+/// From when on a token of this life is renewed by whoever needs it.
+pub fn renew_at(refreshed_at: Timestamp, expires_at: Timestamp) -> Timestamp {
+    expires_at.minus(AHEAD.min(refreshed_at.until(expires_at) / 5))
+}
+
 fn remembered((at, error): &(Instant, AuthError)) -> Option<AuthError> {
     let final_word = matches!(error, AuthError::Refused { .. } | AuthError::NeedsLogin { .. });
     let term = if final_word { REMEMBER_REFUSAL } else { REMEMBER_FAILURE };
@@ -181,10 +196,9 @@ impl Held {
 
 impl Token {
     fn new(access: &str, stored: &StoredToken) -> Self {
-        let life = stored.refreshed_at.until(stored.expires_at);
         Self {
             bearer: Bearer { token: Secret::new(access), generation: stored.generation },
-            renew_at: stored.expires_at.minus(AHEAD.min(life / 5)),
+            renew_at: renew_at(stored.refreshed_at, stored.expires_at),
             expires_at: stored.expires_at,
         }
     }

@@ -102,7 +102,7 @@ pub enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
-    /// Look at the accounts' tokens
+    /// Look at the accounts' tokens, renew them, change the key they are sealed with
     Auth {
         #[command(subcommand)]
         command: AuthCommand,
@@ -327,8 +327,22 @@ pub enum ConfigCommand {
 
 #[derive(Debug, Subcommand)]
 pub enum AuthCommand {
-    /// Show each account's token: good until when, refreshed when
-    Status,
+    /// Show each account's token: good until when, refreshed when, by whom and how often
+    Status(AuthStatusArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Calls nobody and needs no secret. An account that is refreshed far more often than its tokens expire is pointed out: two \
+deployments with a database each may be taking the token from each other.
+
+Exit codes: 0, 1, 4 as everywhere; 2 also if an account needs a person to log in.")]
+pub struct AuthStatusArgs {
+    /// Only this account: a destination's name, or `enrich`
+    pub name: Option<String>,
+    /// For programs: one JSON object
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -7,6 +7,7 @@ use std::io::Write as _;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde_json::{Map, Value, json};
 
+use super::accounts::ENRICH;
 use super::args::StatusArgs;
 use super::console::{self, BOLD, CODE, DIM, WARN, paint, state_style};
 use super::context::Context;
@@ -19,8 +20,6 @@ use crate::lead::LeadState;
 use crate::pipeline::site::account_keys;
 use crate::store::{Pause, Result, RunRecord, RunStanding, Store, Turn};
 
-/// The look-up's account, as calls and pauses name it.
-const ENRICH: &str = "enrich";
 /// Leads that name no destination while the configuration has no default one.
 const NO_DESTINATION: &str = "(none)";
 /// How many runs are shown.

@@ -75,15 +75,34 @@ impl Site {
         run: RunId,
     ) -> Arc<Channel> {
         let account = Account::new(name, url, auth);
-        let tokens = Tokens::new(
-            Arc::clone(&self.store) as _,
-            self.keyring.clone(),
-            self.http.clone(),
-            Arc::clone(&self.clock),
-            Some(run),
-        );
-        let channel = Channel::new(account, limits, self.http.clone(), tokens, Arc::clone(&self.clock), Some(run));
+        let (http, tokens) = (self.http.clone(), self.tokens(Some(run)));
+        let channel = Channel::new(account, limits, http, tokens, Arc::clone(&self.clock), Some(run));
         Arc::new(channel.shared(Arc::clone(&self.store) as _))
+    }
+
+    /// The tokens of all accounts, asked for in the name of this run.
+    pub fn tokens(&self, run: Option<RunId>) -> Tokens {
+        let vault = Arc::clone(&self.store) as _;
+        Tokens::new(vault, self.keyring.clone(), self.http.clone(), Arc::clone(&self.clock), run)
+    }
+
+    /// The account that the configuration calls `name` (a destination's name, or `enrich`), with its secrets.
+    ///
+    /// # Errors
+    /// If the configuration lacks something it needs.
+    pub fn account(&self, name: &str) -> Result<Account, SiteError> {
+        let unknown = || SiteError::Incomplete { what: format!("`{name}` is not configured") };
+        let (url, credentials) = if name == "enrich" {
+            let settings = self.settings.enrich.as_ref().ok_or_else(unknown)?;
+            let EnrichKind::LiveData(it) = &settings.kind;
+            (&it.people_url, registry::enrich_credentials(settings).map_err(|error| self.incomplete(&error))?)
+        } else {
+            let settings = self.settings.destinations.get(name).ok_or_else(unknown)?;
+            let DestinationKind::SevenTargets(it) = &settings.kind;
+            let credentials = registry::credentials_of(name, settings);
+            (&it.api_url, credentials.map_err(|missing| self.incomplete(&missing.into()))?)
+        };
+        Ok(Account::new(name, url, auth(credentials)))
     }
 
     fn incomplete(&self, error: &BuildError) -> SiteError {
@@ -133,11 +152,17 @@ impl Site {
 /// What quotas and pauses of each account are stored under, by the account's name in the configuration (a destination's,
 /// or `enrich`). Needs no secrets: they are no part of it. An account that can't be told without what is missing is left out.
 pub fn account_keys(settings: &Settings) -> BTreeMap<String, String> {
+    accounts_without_secrets(settings).into_iter().map(|(name, account)| (name, account.key().to_owned())).collect()
+}
+
+/// The accounts by their names, for those who only look: in place of a secret that is not set stands another text, so
+/// nothing can be asked for as one of these.
+pub fn accounts_without_secrets(settings: &Settings) -> BTreeMap<String, Account> {
     let unread = || Some(Secret::new("not read"));
-    let mut keys = BTreeMap::new();
+    let mut accounts = BTreeMap::new();
     let mut tell = |name: &str, url: &Url, credentials: Option<Credentials>| {
         if let Some(credentials) = credentials {
-            keys.insert(name.to_owned(), Account::new(name, url, auth(credentials)).key().to_owned());
+            accounts.insert(name.to_owned(), Account::new(name, url, auth(credentials)));
         }
     };
     for (name, destination) in &settings.destinations {
@@ -158,7 +183,7 @@ pub fn account_keys(settings: &Settings) -> BTreeMap<String, String> {
         let url = it.people_url.clone();
         tell("enrich", &url, registry::enrich_credentials(&enrich).ok());
     }
-    keys
+    accounts
 }
 
 async fn clock_of(store: &dyn Store) -> Result<(Arc<dyn Clock>, Option<Arc<AdjustedClock>>), StoreError> {

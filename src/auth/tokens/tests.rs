@@ -115,6 +115,7 @@ async fn a_token_about_to_expire_is_renewed_ahead_of_time() {
             sealed: Vec::new(),
             expires_at: Timestamp::from_ms(expires_in * 1000),
             refreshed_at: Timestamp::from_ms(0),
+            refreshed_by: None,
             needs_login: None,
         };
         let token = Token::new("t", &stored);
@@ -134,6 +135,7 @@ fn stored(tokens: &Tokens, account: &Account, access: &str, life: Duration, left
             .unwrap(),
         expires_at,
         refreshed_at: expires_at.minus(life),
+        refreshed_by: None,
         needs_login: None,
     }
 }
