@@ -291,6 +291,7 @@ fn commands_that_only_look_make_no_database() {
         &["retry", "--id", "1"],
         &["resolve", "1", "--absent"],
         &["auth", "status"],
+        &["auth", "rekey"],
         &["db", "status"],
     ] {
         let said = place.run(args);

@@ -1,6 +1,6 @@
 //! For tests: a vault in memory.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Mutex;
 
 use async_trait::async_trait;
@@ -29,6 +29,8 @@ struct Rows {
     deaths: usize,
     keys: HashMap<String, Vec<u8>>,
     calls: Vec<CallRecord>,
+    /// Tokens that others store, one before each time that one is to be sealed anew.
+    refreshed: HashMap<String, VecDeque<StoredToken>>,
     down: bool,
 }
 
@@ -78,6 +80,11 @@ impl FakeVault {
 
     pub(crate) fn put_token(&self, account: &str, token: StoredToken) {
         self.0.lock().unwrap().tokens.insert(account.into(), token);
+    }
+
+    /// One of these tokens is stored by another worker each time that the account's is to be sealed anew, right before.
+    pub(crate) fn refreshed_before_reseal(&self, account: &str, tokens: impl IntoIterator<Item = StoredToken>) {
+        self.0.lock().unwrap().refreshed.insert(account.into(), tokens.into_iter().collect());
     }
 
     pub(crate) fn stored(&self, account: &str) -> Option<StoredToken> {
@@ -214,6 +221,11 @@ impl Vault for FakeVault {
 
     async fn reseal(&self, at: &SealedAt, from: &[u8], to: &[u8]) -> Result<bool> {
         let mut rows = self.rows()?;
+        if let SealedAt::Token(account) = at
+            && let Some(token) = rows.refreshed.get_mut(account).and_then(VecDeque::pop_front)
+        {
+            rows.tokens.insert(account.clone(), token);
+        }
         let stored = match at {
             SealedAt::Key(name) => rows.keys.get_mut(name),
             SealedAt::Token(account) => rows.tokens.get_mut(account).map(|token| &mut token.sealed),

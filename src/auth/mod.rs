@@ -10,6 +10,7 @@ mod fingerprint;
 pub mod grant;
 #[cfg(test)]
 pub(crate) mod idp;
+mod rekey;
 pub mod seal;
 pub mod tokens;
 
@@ -20,6 +21,7 @@ use url::Url;
 
 pub use fingerprint::Fingerprinter;
 pub use grant::{Grant, IssuedToken, SessionLogin};
+pub use rekey::{Rekeyed, rekey};
 pub use tokens::Tokens;
 
 use crate::exit::Exit;

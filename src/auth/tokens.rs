@@ -56,6 +56,13 @@ impl Shared {
     }
 }
 
+/// A token that was just got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Renewed {
+    pub generation: i64,
+    pub expires_at: Timestamp,
+}
+
 /// What this process knows of an account's token.
 #[derive(Default)]
 struct Held {
@@ -119,6 +126,20 @@ impl Tokens {
                 remedy: "configure credentials".into(),
             }),
         }
+    }
+
+    /// A new token now, however long the present one is good: refreshed by us, or by another worker meanwhile. `None` for
+    /// an account that has none that could be refreshed.
+    ///
+    /// # Errors
+    /// As [`Tokens::bearer`].
+    pub async fn renew(&self, account: &Account) -> Result<Option<Renewed>, AuthError> {
+        let Auth::Grant(grant) = account.auth() else { return Ok(None) };
+        let stored = || self.0.vault.token(account.token_key());
+        let present = stored().await?.map_or(0, |token| token.generation);
+        let bearer = self.current(account, grant, Some(present)).await?;
+        let expires_at = stored().await?.map(|token| token.expires_at).unwrap_or_default();
+        Ok(Some(Renewed { generation: bearer.generation, expires_at }))
     }
 
     /// Waits, before the process ends, until exchanges of refresh tokens that are under way have ended and what they

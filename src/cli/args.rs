@@ -329,6 +329,39 @@ pub enum ConfigCommand {
 pub enum AuthCommand {
     /// Show each account's token: good until when, refreshed when, by whom and how often
     Status(AuthStatusArgs),
+    /// Get new tokens now, however long the present ones are good
+    Refresh(AuthRefreshArgs),
+    /// Seal everything anew under the newest encryption key, so that the old one can be removed
+    #[command(after_help = REKEY_HELP)]
+    Rekey,
+}
+
+const REKEY_HELP: &str = "\
+Tokens, and the key of the fingerprints, are sealed in the database under `security.encryption_key`. To change it:
+  1. put the new key before the old one, as a list: encryption_key = [\"${NEW}\", \"${OLD}\"]; start every process anew
+  2. leadsync auth rekey
+  3. once no process works with the configuration of before, remove the old key
+
+May be stopped and repeated at any time, and while runs are at work. Without a configured key, SQLite's key file beside \
+the database may hold several, one a line, newest first.
+
+Exit codes: 0, 1 as everywhere; 2 also if none of the keys opens something; 4 also if somebody goes on sealing with an \
+older key.";
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+One refresh at a time, whoever else is at work: a refresh token is spent once, and what it brings is stored before it is \
+used. Runs at work take the new token when the old one is refused or about to expire.
+
+Exit codes: 0, 1 as everywhere; 2 if credentials were refused or an account needs a new login; 4 if the token service or \
+the database can't be reached.
+
+Examples:
+  leadsync auth refresh             every account: do all credentials work?
+  leadsync auth refresh 7targets")]
+pub struct AuthRefreshArgs {
+    /// Only this account: a destination's name, or `enrich`
+    pub name: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -130,6 +130,8 @@ async fn dispatch(command: &Command, context: &Context) -> Outcome {
         Command::Resolve(args) => decide::resolve(args, context).await,
         Command::Db { command } => admin::db(command, context).await,
         Command::Auth { command: AuthCommand::Status(args) } => auth::status(args, context).await,
+        Command::Auth { command: AuthCommand::Refresh(args) } => auth::refresh(args, context).await,
+        Command::Auth { command: AuthCommand::Rekey } => auth::rekey(context).await,
         Command::Completions { shell } => admin::completions(*shell),
         Command::Man { command } => admin::man(command.as_deref()),
     }

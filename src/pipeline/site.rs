@@ -25,8 +25,8 @@ pub struct Site {
     /// The same clock, to be kept true to the database's.
     pub database_clock: Option<Arc<AdjustedClock>>,
     pub fingerprints: Fingerprinter,
+    pub keyring: Keyring,
     http: HttpClient,
-    keyring: Keyring,
 }
 
 /// A connector and the channel that sends for it.
