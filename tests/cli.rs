@@ -28,7 +28,7 @@ fn leadsync_with(args: &[&str], env: &[(&str, &str)]) -> Said {
     Said { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
 }
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 16] = [
     "demo",
     "import",
     "run",
@@ -37,6 +37,8 @@ const COMMANDS: [&str; 14] = [
     "results",
     "retry",
     "resolve",
+    "pause",
+    "resume",
     "db",
     "config",
     "auth",
@@ -292,6 +294,8 @@ fn commands_that_only_look_make_no_database() {
         &["resolve", "1", "--absent"],
         &["auth", "status"],
         &["auth", "rekey"],
+        &["pause", "enrich"],
+        &["resume", "enrich"],
         &["db", "status"],
     ] {
         let said = place.run(args);

@@ -92,6 +92,10 @@ pub enum Command {
     Retry(RetryArgs),
     /// Settle leads of which nobody knows whether they arrived
     Resolve(ResolveArgs),
+    /// Let a destination, or the look-up, wait: nobody calls it until it is resumed
+    Pause(PauseArgs),
+    /// Lift a pause
+    Resume(ResumeArgs),
     /// Look after the database's schema
     Db {
         #[command(subcommand)]
@@ -309,6 +313,44 @@ pub struct ResolveArgs {
     pub absent: bool,
 }
 
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Every run keeps it, runs at work within seconds: requests in flight are finished, nothing more is sent, and the leads wait \
+as they are. That is nobody's failure: such runs end with 0 if nothing else is wrong. A pause of `enrich` stops look-ups; \
+leads that were looked up before are sent. Said again, the new word replaces the old one, shorter or longer.
+
+Examples:
+  leadsync pause 7targets                               until `leadsync resume 7targets`
+  leadsync pause 7targets --for 2h --why 'wrong list'
+  leadsync pause enrich")]
+pub struct PauseArgs {
+    /// A destination's name, or `enrich`
+    pub name: String,
+    /// For how long, e.g. 30m, 2h, 1d [default: until it is resumed]
+    #[arg(long = "for", value_name = "DURATION", value_parser = some_time)]
+    pub term: Option<Duration>,
+    /// Why, for those who read `leadsync status`
+    #[arg(long, value_name = "TEXT")]
+    pub why: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Lifts what `leadsync pause` asked for; the next run sends what waits. A pause that the server itself asked for (429, \
+Retry-After) stays, unless --all is given: then the next run calls it, and may be told to wait again. Leads that were put \
+off because of it keep their time, and runs at work keep a server's pause that they know of.
+
+Examples:
+  leadsync resume 7targets
+  leadsync resume 7targets --all")]
+pub struct ResumeArgs {
+    /// A destination's name, or `enrich`
+    pub name: String,
+    /// Also lift a pause that the server asked for
+    #[arg(long)]
+    pub all: bool,
+}
+
 #[derive(Debug, Subcommand)]
 pub enum DbCommand {
     /// Bring the schema up to date (`run` and `import` do it by themselves unless database.migrate = false)
@@ -413,6 +455,12 @@ pub struct SandboxArgs {
 
 fn secret(text: &str) -> Result<Secret, Infallible> {
     Ok(Secret::new(text))
+}
+
+/// A duration that is not over as it begins.
+fn some_time(text: &str) -> Result<Duration, String> {
+    let term = parse_duration(text)?;
+    if term.is_zero() { Err("expected more than no time at all".to_owned()) } else { Ok(term) }
 }
 
 fn lead_id(text: &str) -> Result<LeadId, String> {

@@ -18,6 +18,7 @@ mod failure;
 #[cfg(test)]
 mod fake;
 mod import;
+mod pause;
 mod progress;
 mod ready;
 mod results;
@@ -128,6 +129,8 @@ async fn dispatch(command: &Command, context: &Context) -> Outcome {
         Command::Results(args) => results::results(args, context).await,
         Command::Retry(args) => decide::retry(args, context).await,
         Command::Resolve(args) => decide::resolve(args, context).await,
+        Command::Pause(args) => pause::pause(args, context).await,
+        Command::Resume(args) => pause::resume(args, context).await,
         Command::Db { command } => admin::db(command, context).await,
         Command::Auth { command: AuthCommand::Status(args) } => auth::status(args, context).await,
         Command::Auth { command: AuthCommand::Refresh(args) } => auth::refresh(args, context).await,

@@ -18,7 +18,7 @@ use crate::config::{DestinationKind, Settings};
 use crate::exit::Exit;
 use crate::lead::LeadState;
 use crate::pipeline::site::account_keys;
-use crate::store::{Pause, Result, RunRecord, RunStanding, Store, Turn};
+use crate::store::{HandPause, Pause, Result, RunRecord, RunStanding, Store, Turn};
 
 /// Leads that name no destination while the configuration has no default one.
 const NO_DESTINATION: &str = "(none)";
@@ -92,9 +92,33 @@ struct DestinationView {
 
 #[derive(Clone, Debug, Default)]
 struct AccountView {
+    /// A server asked for it, or the day's quota is used up.
     paused: Option<Pause>,
+    by_hand: Option<HandPause>,
     used_today: i64,
     daily_limit: Option<i64>,
+}
+
+impl AccountView {
+    fn is_paused(&self) -> bool {
+        self.paused.is_some() || self.by_hand.is_some()
+    }
+
+    /// Until when, if that is known, and why: what ends last counts.
+    fn pause(&self) -> (Option<Timestamp>, Option<String>) {
+        let of_hand = |pause: &HandPause| {
+            let why = pause.why.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+            (pause.until, Some(format!("paused by hand by {}{why}", pause.by)))
+        };
+        match (&self.paused, &self.by_hand) {
+            (Some(pause), Some(by_hand)) if by_hand.until.is_some_and(|until| until < pause.until) => {
+                (Some(pause.until), Some(pause.why.clone()))
+            }
+            (_, Some(by_hand)) => of_hand(by_hand),
+            (Some(pause), None) => (Some(pause.until), Some(pause.why.clone())),
+            (None, None) => (None, None),
+        }
+    }
 }
 
 async fn gather(store: &dyn Store, known: &Known, now: Timestamp) -> Result<View> {
@@ -118,11 +142,18 @@ async fn gather(store: &dyn Store, known: &Known, now: Timestamp) -> Result<View
     }
     let mut enrich = AccountView { daily_limit: known.daily_credits, ..AccountView::default() };
     let pauses = store.pauses(now).await?;
+    let mut by_hand: BTreeMap<String, HandPause> =
+        store.hand_pauses(now).await?.into_iter().map(|pause| (pause.name.clone(), pause)).collect();
+    // Nothing that is paused is hidden, although nothing else be known of it.
+    for name in by_hand.keys().filter(|name| *name != ENRICH) {
+        destinations.entry(name.clone()).or_default();
+    }
     let accounts = destinations.iter_mut().map(|(name, view)| (name.as_str(), &mut view.account));
     for (name, account) in accounts.chain([(ENRICH, &mut enrich)]) {
         let key = known.accounts.get(name).map_or(name, String::as_str);
         let day = Pause::for_the_day(key);
         let told = pauses.iter().filter(|pause| pause.account == key || pause.account == day);
+        account.by_hand = by_hand.remove(name);
         account.paused = told.max_by_key(|pause| pause.until).cloned();
         if account.daily_limit.is_some() {
             account.used_today = store.quota_used(key, now.utc_day()).await?;
@@ -153,10 +184,20 @@ fn totals(view: &View) -> [i64; 8] {
 fn to_json(view: &View) -> Value {
     let time = |at: Option<Timestamp>| at.map(|at| at.to_string());
     let account = |account: &AccountView| {
-        let paused = account.paused.as_ref();
+        let (until, why) = account.pause();
+        let by_hand = account.by_hand.as_ref().map(|pause| {
+            json!({
+                "since": pause.since.to_string(),
+                "until": time(pause.until),
+                "by": pause.by,
+                "why": pause.why,
+            })
+        });
         let mut fields = Map::new();
-        fields.insert("paused_until".into(), json!(time(paused.map(|pause| pause.until))));
-        fields.insert("paused_why".into(), json!(paused.map(|pause| &pause.why)));
+        fields.insert("paused".into(), json!(account.is_paused()));
+        fields.insert("paused_until".into(), json!(time(until)));
+        fields.insert("paused_why".into(), json!(why));
+        fields.insert("paused_by_hand".into(), json!(by_hand));
         fields.insert("used_today".into(), json!(account.daily_limit.map(|_| account.used_today)));
         fields.insert("daily_limit".into(), json!(account.daily_limit));
         fields
@@ -291,6 +332,19 @@ fn waiting(text: &mut String, view: &View) {
     }
     let accounts = view.destinations.iter().map(|(name, view)| (name.as_str(), &view.account));
     for (name, account) in accounts.chain([(ENRICH, &view.enrich)]) {
+        if let Some(pause) = &account.by_hand {
+            let until = pause.until.map_or_else(
+                || format!("until {}", paint(CODE, words::leadsync(format!("resume {name}")))),
+                |until| format!("goes on {}", words::when(until, view.now)),
+            );
+            let why = pause.why.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+            lines.push(format!(
+                "  {name:width$}  {} by {} {}, {until}{why}",
+                paint(WARN, "paused by hand"),
+                pause.by,
+                words::relative(pause.since, view.now)
+            ));
+        }
         if let Some(pause) = &account.paused {
             lines.push(format!(
                 "  {name:width$}  {}: {}",

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::account::Account;
 use super::away::{LAST_ANSWER, Patience, patiently};
+use super::by_hand;
 use super::enrich::LookUps;
 use super::lane::Lane;
 use super::leases::Leases;
@@ -111,6 +112,8 @@ pub async fn run(
     let looked_up = shared.lookup.iter().map(|lookup| &lookup.channel);
     let channels: Vec<_> = lanes.iter().map(|lane| &lane.channel).chain(looked_up).cloned().collect();
     let mut watch = JoinSet::new();
+    by_hand::keep_from_the_start(&shared, &lanes).await;
+    watch.spawn(by_hand::keep(Arc::clone(&shared), lanes.clone()));
     watch.spawn(pauses::keep_those_of_look_ups(Arc::clone(&shared)));
     work(&shared, lanes).await;
     watch.shutdown().await;
