@@ -19,7 +19,7 @@
 //! store                      sees lead, and its own settings in config
 //! config, sandbox            see http::message
 //! http                       sees clock and mask
-//! lead, clock, crash, exit, host, mask, secret, telemetry   see nothing of ours but the clock
+//! lead, clock, crash, exit, mask, secret, telemetry   see nothing of ours but the clock
 //! ```
 
 #![allow(
@@ -37,7 +37,6 @@ pub mod config;
 pub mod connectors;
 pub mod crash;
 pub mod exit;
-mod host;
 pub mod http;
 pub mod lead;
 mod mask;

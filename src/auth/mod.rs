@@ -8,6 +8,7 @@
 pub(crate) mod fake;
 mod fingerprint;
 pub mod grant;
+pub mod host;
 #[cfg(test)]
 pub(crate) mod idp;
 mod rekey;

@@ -20,9 +20,8 @@ use tokio::time::{Instant, timeout};
 use tokio_util::task::TaskTracker;
 
 use super::seal::Keyring;
-use super::{Account, Auth, AuthError, Bearer, Grant};
+use super::{Account, Auth, AuthError, Bearer, Grant, host};
 use crate::clock::{Clock, Timestamp};
-use crate::host;
 use crate::http::send::HttpClient;
 use crate::secret::Secret;
 use crate::store::{RunId, StoredToken, Vault};

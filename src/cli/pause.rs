@@ -11,9 +11,9 @@ use super::console::{self, CODE, WARN, paint};
 use super::context::Context;
 use super::failure::{Failure, Outcome};
 use super::words;
+use crate::auth::host;
 use crate::clock::Timestamp;
 use crate::exit::Exit;
-use crate::host;
 use crate::mask::scrub;
 use crate::store::{HandPause, Pause, Store};
 

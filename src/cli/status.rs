@@ -1,5 +1,7 @@
 //! `leadsync status`: what is where, what waits for what and until when, and what the last runs did.
 
+mod account;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -7,6 +9,7 @@ use std::io::Write as _;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde_json::{Map, Value, json};
 
+use self::account::AccountView;
 use super::accounts::ENRICH;
 use super::args::StatusArgs;
 use super::console::{self, BOLD, CODE, DIM, WARN, paint, state_style};
@@ -90,37 +93,6 @@ struct DestinationView {
     account: AccountView,
 }
 
-#[derive(Clone, Debug, Default)]
-struct AccountView {
-    /// A server asked for it, or the day's quota is used up.
-    paused: Option<Pause>,
-    by_hand: Option<HandPause>,
-    used_today: i64,
-    daily_limit: Option<i64>,
-}
-
-impl AccountView {
-    fn is_paused(&self) -> bool {
-        self.paused.is_some() || self.by_hand.is_some()
-    }
-
-    /// Until when, if that is known, and why: what ends last counts.
-    fn pause(&self) -> (Option<Timestamp>, Option<String>) {
-        let of_hand = |pause: &HandPause| {
-            let why = pause.why.as_ref().map_or_else(String::new, |why| format!(": {why}"));
-            (pause.until, Some(format!("paused by hand by {}{why}", pause.by)))
-        };
-        match (&self.paused, &self.by_hand) {
-            (Some(pause), Some(by_hand)) if by_hand.until.is_some_and(|until| until < pause.until) => {
-                (Some(pause.until), Some(pause.why.clone()))
-            }
-            (_, Some(by_hand)) => of_hand(by_hand),
-            (Some(pause), None) => (Some(pause.until), Some(pause.why.clone())),
-            (None, None) => (None, None),
-        }
-    }
-}
-
 async fn gather(store: &dyn Store, known: &Known, now: Timestamp) -> Result<View> {
     let mut destinations: BTreeMap<String, DestinationView> = BTreeMap::new();
     for (name, daily_limit) in &known.destinations {
@@ -183,25 +155,6 @@ fn totals(view: &View) -> [i64; 8] {
 /// The fixed JSON object: fields are added, never changed.
 fn to_json(view: &View) -> Value {
     let time = |at: Option<Timestamp>| at.map(|at| at.to_string());
-    let account = |account: &AccountView| {
-        let (until, why) = account.pause();
-        let by_hand = account.by_hand.as_ref().map(|pause| {
-            json!({
-                "since": pause.since.to_string(),
-                "until": time(pause.until),
-                "by": pause.by,
-                "why": pause.why,
-            })
-        });
-        let mut fields = Map::new();
-        fields.insert("paused".into(), json!(account.is_paused()));
-        fields.insert("paused_until".into(), json!(time(until)));
-        fields.insert("paused_why".into(), json!(why));
-        fields.insert("paused_by_hand".into(), json!(by_hand));
-        fields.insert("used_today".into(), json!(account.daily_limit.map(|_| account.used_today)));
-        fields.insert("daily_limit".into(), json!(account.daily_limit));
-        fields
-    };
     let destinations: Map<String, Value> = view
         .destinations
         .iter()
@@ -211,7 +164,7 @@ fn to_json(view: &View) -> Value {
             fields.insert("due".into(), json!(destination.due));
             fields.insert("leased".into(), json!(destination.leased));
             fields.insert("next_due_at".into(), json!(time(destination.next_due)));
-            fields.extend(account(&destination.account));
+            fields.extend(destination.account.fields());
             fields.insert("configured".into(), json!(destination.configured));
             (name.clone(), Value::Object(fields))
         })
@@ -237,7 +190,7 @@ fn to_json(view: &View) -> Value {
     json!({
         "states": states_json(&totals(view)),
         "destinations": destinations,
-        "enrich": account(&view.enrich),
+        "enrich": view.enrich.fields(),
         "last_run": last_run,
     })
 }
@@ -332,26 +285,7 @@ fn waiting(text: &mut String, view: &View) {
     }
     let accounts = view.destinations.iter().map(|(name, view)| (name.as_str(), &view.account));
     for (name, account) in accounts.chain([(ENRICH, &view.enrich)]) {
-        if let Some(pause) = &account.by_hand {
-            let until = pause.until.map_or_else(
-                || format!("until {}", paint(CODE, words::leadsync(format!("resume {name}")))),
-                |until| format!("goes on {}", words::when(until, view.now)),
-            );
-            let why = pause.why.as_ref().map_or_else(String::new, |why| format!(": {why}"));
-            lines.push(format!(
-                "  {name:width$}  {} by {} {}, {until}{why}",
-                paint(WARN, "paused by hand"),
-                pause.by,
-                words::relative(pause.since, view.now)
-            ));
-        }
-        if let Some(pause) = &account.paused {
-            lines.push(format!(
-                "  {name:width$}  {}: {}",
-                paint(WARN, format!("paused, goes on {}", words::when(pause.until, view.now))),
-                pause.why
-            ));
-        }
+        lines.extend(account.pauses(name, width, view.now));
     }
     if !lines.is_empty() {
         let _ = write!(text, "\n{}\n{}\n", paint(BOLD, "waiting"), lines.join("\n"));

@@ -13,14 +13,14 @@ use crate::store::HandPause;
 /// How often a run at work looks.
 const INTERVAL: Duration = Duration::from_secs(2);
 
-/// What a run says of it.
+/// What a run says of it. Not who it was: that is nobody's business who reads the logs, and `status` tells it.
 fn halt(pause: &HandPause) -> Halt {
     let until = pause.until.map_or_else(|| "until it is resumed".to_owned(), |until| format!("until {until}"));
     let why = pause.why.as_ref().map_or_else(String::new, |why| format!(": {why}"));
     Halt {
         account: pause.name.clone(),
-        reason: format!("paused by hand {until}, since {} by {}{why}; its leads wait", pause.since, pause.by),
-        remedy: Some(format!("`leadsync resume {}` lifts it; then run again", pause.name)),
+        reason: format!("paused by hand {until}, since {}{why}; its leads wait", pause.since),
+        remedy: Some(format!("`leadsync status` says who; `leadsync resume {}` lifts it", pause.name)),
         exit: Exit::Done,
     }
 }
@@ -68,7 +68,7 @@ mod tests {
     use crate::clock::Timestamp;
 
     #[test]
-    fn a_run_says_who_paused_since_when_until_when_and_why() {
+    fn a_run_says_since_when_until_when_and_why_but_not_who() {
         let pause = HandPause {
             name: "crm".into(),
             since: Timestamp::from_ms(1_795_325_459_000),
@@ -77,15 +77,12 @@ mod tests {
             by: "ann on desk-1".into(),
         };
         let said = |pause: &HandPause| halt(pause).reason;
-        assert_eq!(
-            said(&pause),
-            "paused by hand until it is resumed, since 2026-11-22T05:30:59Z by ann on desk-1; its leads wait"
-        );
+        assert_eq!(said(&pause), "paused by hand until it is resumed, since 2026-11-22T05:30:59Z; its leads wait");
         let until = Some(Timestamp::from_ms(1_795_332_659_000));
         let pause = HandPause { until, why: Some("wrong list".into()), ..pause };
         assert_eq!(
             said(&pause),
-            "paused by hand until 2026-11-22T07:30:59Z, since 2026-11-22T05:30:59Z by ann on desk-1: wrong list; its leads wait"
+            "paused by hand until 2026-11-22T07:30:59Z, since 2026-11-22T05:30:59Z: wrong list; its leads wait"
         );
         assert_eq!(halt(&pause).exit, Exit::Done);
     }
