@@ -28,7 +28,7 @@ fn leadsync_with(args: &[&str], env: &[(&str, &str)]) -> Said {
     Said { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
 }
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 16] = [
     "demo",
     "import",
     "run",
@@ -37,6 +37,8 @@ const COMMANDS: [&str; 14] = [
     "results",
     "retry",
     "resolve",
+    "pause",
+    "resume",
     "db",
     "config",
     "auth",
@@ -291,6 +293,9 @@ fn commands_that_only_look_make_no_database() {
         &["retry", "--id", "1"],
         &["resolve", "1", "--absent"],
         &["auth", "status"],
+        &["auth", "rekey"],
+        &["pause", "enrich"],
+        &["resume", "enrich"],
         &["db", "status"],
     ] {
         let said = place.run(args);
@@ -415,7 +420,7 @@ fn an_import_is_told_explained_and_repeated_without_sending_anything() {
     assert!(lines.iter().all(|line| line["remote_id"].is_string()), "{results}");
 
     let auth = place.run(&["auth", "status"]).out;
-    assert!(auth.contains("7targets  good until") && auth.contains("enrich    good until"), "{auth}");
+    assert!(auth.contains("7targets  ok  expires in") && auth.contains("enrich    ok  expires in"), "{auth}");
 
     let again = place.run(&["import", "leads.csv", "--accept-rejects"]);
     assert_eq!(again.code, 0, "{}", again.err);

@@ -1,11 +1,15 @@
 //! The command line: what can be typed, and nothing of what it does. Names are fixed: scripts and CronJobs rely on them.
 
+mod accounts;
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+pub use accounts::*;
 
 use super::words::{parse_duration, parse_since};
 use crate::clock::Timestamp;
@@ -92,6 +96,10 @@ pub enum Command {
     Retry(RetryArgs),
     /// Settle leads of which nobody knows whether they arrived
     Resolve(ResolveArgs),
+    /// Let a destination, or the look-up, wait: nobody calls it until it is resumed
+    Pause(PauseArgs),
+    /// Lift a pause
+    Resume(ResumeArgs),
     /// Look after the database's schema
     Db {
         #[command(subcommand)]
@@ -102,7 +110,7 @@ pub enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
-    /// Look at the accounts' tokens
+    /// Look at the accounts' tokens, renew them, change the key they are sealed with
     Auth {
         #[command(subcommand)]
         command: AuthCommand,
@@ -323,12 +331,6 @@ pub enum ConfigCommand {
     Show,
     /// Check the configuration without calling anyone
     Check,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum AuthCommand {
-    /// Show each account's token: good until when, refreshed when
-    Status,
 }
 
 #[derive(Debug, Args)]

@@ -62,7 +62,8 @@ impl Reply {
     /// values. Sources: the vendors' pages; draft-ietf-httpapi-ratelimit-headers.
     pub fn limits_said(&self) -> Vec<String> {
         let plain = |text: &&str| {
-            (1..=60).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" ;,=.-\"".contains(&byte))
+            (1..=60).contains(&text.len())
+                && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" ;,=.-\"".contains(&byte))
         };
         let named = |name: &str| name.starts_with("x-ratelimit") || name.starts_with("ratelimit");
         let said = self.headers.iter().filter(|(name, _)| named(name.as_str()));
