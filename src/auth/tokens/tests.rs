@@ -118,7 +118,7 @@ async fn a_person_gets_a_new_token_however_long_the_old_one_is_good() {
     }
     assert_eq!(get(&tokens(&vault), &account).await, ("t2".into(), 2));
     let url = "https://api.example.com".parse().unwrap();
-    let fixed = Account::new("enrich", &url, Auth::Bearer(Secret::new("ldtkey")));
+    let fixed = Account::new("enrich", &url, Auth::bearer(Secret::new("ldtkey"), "api_key"));
     assert_eq!(tokens(&vault).renew(&fixed).await.unwrap(), None);
     assert_eq!(vault.calls().len(), 2);
 }
