@@ -7,6 +7,7 @@
 pub(crate) mod channel;
 pub mod classify;
 pub(crate) mod discretion;
+mod lead_bank;
 mod live_data;
 pub mod registry;
 mod routing;
@@ -15,6 +16,8 @@ mod template;
 
 use std::fmt;
 use std::time::Duration;
+
+pub use lead_bank::allowlist;
 
 use crate::config::Section;
 use crate::http::message::{Rate, Reply, Request};
