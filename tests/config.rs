@@ -5,9 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use leadsync::config::{
-    self, ConfigError, DestinationKind, EnrichKind, Environment, Kind, Settings, Sources, schema, values,
-};
+use leadsync::config::{self, ConfigError, EnrichKind, Environment, Kind, Settings, Sources, schema, values};
 use leadsync::secret::Secret;
 use proptest::prelude::*;
 
@@ -121,8 +119,8 @@ fn a_stronger_source_wins() {
 fn an_empty_value_counts_as_none() {
     let text = format!("{DESTINATION}client_id = \"\"\nschedule_name = \"${{EMPTY}}\"\n");
     let settings = parse_with(&text, &[("EMPTY", ""), ("LEADSYNC_RUN__LEASE", ""), ("DATABASE_URL", "")]).unwrap();
-    let DestinationKind::SevenTargets(seven_targets) = &settings.destinations["7targets"].kind;
-    assert!(seven_targets.client_id.is_none() && seven_targets.schedule_name.is_none());
+    let seven_targets = &settings.destinations["7targets"].section;
+    assert!(seven_targets.text("client_id").is_none() && seven_targets.text("schedule_name").is_none());
     assert_eq!(settings.run.lease.as_secs(), 60);
     assert_eq!(settings.database.url.expose(), "sqlite://leadsync.db");
 }
@@ -131,12 +129,9 @@ fn an_empty_value_counts_as_none() {
 
 #[test]
 fn every_key_can_be_set_by_a_variable() {
-    for key in schema::KEYS {
-        let path = key
-            .path
-            .replace("NAME", "7targets")
-            .replace("FIELD", "additionalInformationLine")
-            .replace("COLUMN", "email");
+    for key in schema::keys() {
+        let path = named(key, "7targets");
+        let kind_of_destination = kind_of(key);
         let example = example(key);
         let lease = if key.path.ends_with(".timeout") { "1h" } else { "60s" };
         let mut pairs = vec![("LEADSYNC_RUN__LEASE".to_owned(), lease.to_owned())];
@@ -144,7 +139,7 @@ fn every_key_can_be_set_by_a_variable() {
             pairs.push(("LEADSYNC_ENRICH__KIND".to_owned(), "live_data".to_owned()));
         }
         if key.path.starts_with("destinations.") {
-            pairs.push(("LEADSYNC_DESTINATIONS__7TARGETS__KIND".to_owned(), "seven_targets".to_owned()));
+            pairs.push(("LEADSYNC_DESTINATIONS__7TARGETS__KIND".to_owned(), kind_of_destination.to_owned()));
         }
         pairs.retain(|(name, _)| *name != schema::variable(&path));
         pairs.push((schema::variable(&path), example.clone()));
@@ -163,7 +158,7 @@ fn every_key_can_be_set_by_a_variable() {
                 pairs.push(("LEADSYNC_ENRICH__KIND".to_owned(), "live_data".to_owned()));
             }
             if key.path.starts_with("destinations.") {
-                pairs.push(("LEADSYNC_DESTINATIONS__7TARGETS__KIND".to_owned(), "seven_targets".to_owned()));
+                pairs.push(("LEADSYNC_DESTINATIONS__7TARGETS__KIND".to_owned(), kind_of_destination.to_owned()));
             }
             let settings =
                 config::parse("", "", pairs.into_iter().collect()).unwrap_or_else(|error| panic!("{path}: {error}"));
@@ -171,6 +166,17 @@ fn every_key_can_be_set_by_a_variable() {
             assert_eq!(origin, format!("{variable} ({})", file.display()));
         }
     }
+}
+
+/// The key's path, with names for what the operator chooses.
+fn named(key: &schema::Key, destination: &str) -> String {
+    let path = key.path.replace("NAME", destination).replace("FIELD", "context").replace("COLUMN", "email");
+    path.replace("HEADER", "x-api-version")
+}
+
+/// A kind of destination that has the key.
+fn kind_of(key: &schema::Key) -> &'static str {
+    if key.of.is_empty() { "seven_targets" } else { key.of }
 }
 
 /// A value that the key takes, other than its default where that is easy, as a variable holds it.
@@ -205,9 +211,8 @@ fn variables_are_read_as_the_key_wants_them() {
     assert_eq!(live_data.organization.as_deref(), Some("true"));
     assert_eq!(live_data.rate, None);
     assert!(!settings.database.migrate);
-    let DestinationKind::SevenTargets(seven_targets) = &settings.destinations["my__crm"].kind;
-    let fields: Vec<&str> = seven_targets.fields.keys().map(String::as_str).collect();
-    assert_eq!(fields, ["lastName", "myField"]);
+    let fields = settings.destinations["my__crm"].section.below("fields");
+    assert_eq!(fields.keys().collect::<Vec<_>>(), ["lastName", "myField"]);
 }
 
 #[test]
@@ -341,8 +346,7 @@ fn a_secret_may_come_from_a_file() {
         config::load(&in_dir(dir.path(), pairs))
     };
     let client_secret = |settings: &Settings| {
-        let DestinationKind::SevenTargets(seven_targets) = &settings.destinations["7targets"].kind;
-        seven_targets.client_secret.as_ref().map(|secret| secret.expose().to_owned())
+        settings.destinations["7targets"].section.secret("client_secret").map(|secret| secret.expose().to_owned())
     };
     for (content, expected) in
         [("abc", "abc"), ("abc\n", "abc"), ("abc\r\n", "abc"), ("abc\n\n", "abc\n"), (" abc ", " abc ")]
@@ -371,8 +375,8 @@ fn an_unreadable_secret_file_is_an_error_for_whoever_needs_the_secret() {
     };
     fs::write(dir.path().join("blank"), "\n").unwrap();
     let need = |settings: &Settings| {
-        let DestinationKind::SevenTargets(seven_targets) = &settings.destinations["7targets"].kind;
-        settings.require("destinations.7targets.client_secret", &seven_targets.client_secret).unwrap_err().to_string()
+        let secret = settings.destinations["7targets"].section.secret("client_secret");
+        settings.require("destinations.7targets.client_secret", &secret).unwrap_err().to_string()
     };
     let missing = load(&format!("{DESTINATION}client_secret_file = \"absent\"\n")).unwrap();
     insta::assert_snapshot!(need(&missing), @"destinations.7targets.client_secret is not set: looked in leadsync.toml (line 3: the file absent, which can't be read: no such file or directory), LEADSYNC_DESTINATIONS__7TARGETS__CLIENT_SECRET[_FILE]; put it into absent");
@@ -496,11 +500,11 @@ destinations.7targets.scope = "leads/post"                                   # d
 destinations.7targets.assistant_id = 61                                      # leadsync.toml:11
 destinations.7targets.rate = "5/s"                                           # default
 destinations.7targets.concurrency = 8                                        # default
-destinations.7targets.timeout = "30s"                                        # default
-destinations.7targets.settle = "5s"                                          # default
 destinations.7targets.unknown = "update"                                     # default
 destinations.7targets.already_exists = ["exist", "duplicate"]                # default
 destinations.7targets.fields."odd name" = 'a "quoted" text'                  # leadsync.toml:13
+destinations.7targets.timeout = "30s"                                        # default
+destinations.7targets.settle = "5s"                                          # default
 retry.max_attempts = 8                                                       # default
 retry.initial_interval = "500ms"                                             # default
 retry.max_interval = "15min"                                                 # default
@@ -569,12 +573,9 @@ fn the_sample_has_every_key_and_the_true_defaults() {
         .map(|line| format!("{line}\n"))
         .collect();
     let settings = parse(&uncommented).unwrap();
-    for key in schema::KEYS {
-        let path = key
-            .path
-            .replace("NAME", "7targets")
-            .replace("FIELD", "additionalInformationLine")
-            .replace("COLUMN", "email");
+    let ours = |key: &&schema::Key| !key.path.starts_with("destinations.") || kind_of(key) == "seven_targets";
+    for key in schema::keys().iter().filter(ours) {
+        let path = named(key, "7targets").replace(".context", ".additionalInformationLine");
         let name = path.rsplit('.').next().unwrap();
         assert!(
             text.lines().any(|line| is_setting_of(line.trim_start_matches("# "), name)),
@@ -613,16 +614,20 @@ fn the_documentation_lists_every_key_as_it_is() {
 
 fn key_table() -> String {
     let mut table = String::new();
-    let mut section = "";
-    for key in schema::KEYS {
+    let mut section = ("", "");
+    for key in schema::keys() {
         let (parent, name) = key.path.rsplit_once('.').unwrap();
-        if parent != section {
-            section = parent;
-            let _ = write!(table, "\n### `[{parent}]`\n\n| key | default | meaning | example |\n|---|---|---|---|\n");
+        // What a kind has of its own stands under its name.
+        let of = if parent.starts_with("destinations.") { key.of } else { "" };
+        if (parent, of) != section {
+            section = (parent, of);
+            let kind = if of.is_empty() { String::new() } else { format!(" of kind `{of}`") };
+            let _ =
+                write!(table, "\n### `[{parent}]`{kind}\n\n| key | default | meaning | example |\n|---|---|---|---|\n");
         }
         let default = key.default.map_or_else(|| "not set".to_owned(), |default| format!("`{default}`"));
         let secret = if key.kind.is_secret() { " *(secret)*" } else { "" };
-        let of = if key.of.is_empty() { String::new() } else { format!("`{}`: ", key.of) };
+        let of = if key.of.is_empty() || !of.is_empty() { String::new() } else { format!("`{}`: ", key.of) };
         let _ = writeln!(table, "| `{name}`{secret} | {default} | {of}{} | `{}` |", key.meaning, key.example);
     }
     table.push('\n');
@@ -631,20 +636,18 @@ fn key_table() -> String {
 
 #[test]
 fn every_default_and_example_is_one_that_the_key_takes() {
-    for key in schema::KEYS {
-        let (table, name) = key.path.rsplit_once('.').unwrap();
-        let table = table.replace("NAME", "x");
-        let name = name.replace("FIELD", "context").replace("COLUMN", "email");
+    for key in schema::keys() {
+        let path = named(key, "x");
         let hex = "00".repeat(32);
         let value = if key.kind == Kind::EncryptionKeys { format!("\"{hex}\"") } else { key.example.to_owned() };
-        let kind = match table.as_str() {
-            "enrich" if name != "kind" => "kind = \"live_data\"\n",
-            "destinations.x" if name != "kind" => "kind = \"seven_targets\"\n",
-            _ => "",
-        };
-        let default = if name == "default" { "true" } else { value.as_str() };
-        let outer = if name == "context" { "[destinations.x]\nkind = \"seven_targets\"\n" } else { "" };
-        let text = format!("{outer}[{table}]\n{kind}{name} = {default}\n");
+        let default = if path == "destinations.x.default" { "true" } else { value.as_str() };
+        let mut text = format!("{path} = {default}\n");
+        if path.starts_with("destinations.") && path != "destinations.x.kind" {
+            text.push_str(&format!("destinations.x.kind = \"{}\"\n", kind_of(key)));
+        }
+        if path.starts_with("enrich.") && path != "enrich.kind" {
+            text.push_str("enrich.kind = \"live_data\"\n");
+        }
         parse(&text).unwrap_or_else(|error| panic!("{}: {error}", key.path));
     }
 }
@@ -711,8 +714,8 @@ proptest! {
         let text: String = lines
             .iter()
             .map(|(index, value)| {
-                let key = index.get(schema::KEYS);
-                let path = key.path.replace("NAME", "a").replace("FIELD", "f").replace("COLUMN", "email");
+                let key = index.get(schema::keys());
+                let path = named(key, "a");
                 let twin = if key.kind.is_secret() && index.index(3) == 0 { "_file" } else { "" };
                 format!("{path}{twin} = {}\n", values[*value])
             })

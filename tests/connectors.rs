@@ -8,11 +8,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use leadsync::config::{
-    DestinationKind, DestinationSettings, EnrichKind, EnrichSettings, JobChanged, LiveDataSettings, Prefer,
-    SevenTargetsSettings, UnknownSetting, WhenUnavailable,
+    self, DestinationSettings, EnrichKind, EnrichSettings, Environment, JobChanged, LiveDataSettings, Prefer,
+    WhenUnavailable,
 };
 use leadsync::connectors::classify::classify;
-use leadsync::connectors::registry::{self, BuildError, Credentials, MissingSetting};
+use leadsync::connectors::registry::{self, MissingSetting};
 use leadsync::connectors::{Asked, CheckStep, Destination, Enricher, LookUpVerdict, Verdict};
 use leadsync::http::message::{Reply, Request};
 use leadsync::lead::{Lead, LookUp, Prepared};
@@ -28,7 +28,7 @@ struct Case {
 
 fn destinations() -> Vec<Case> {
     vec![Case {
-        destination: registry::destination("7targets", &seven_targets()).unwrap(),
+        destination: registry::destination(&destination(SEVEN_TARGETS)).unwrap(),
         created: include_bytes!("../src/connectors/seven_targets/fixtures/created.json"),
         remote_id: "2345",
         duplicate: (409, r#"{"message":"Lead already exists"}"#),
@@ -40,30 +40,22 @@ fn enrichers() -> Vec<(Arc<dyn Enricher>, &'static [u8])> {
     vec![(registry::enricher(&live_data()).unwrap(), found)]
 }
 
-fn seven_targets() -> DestinationSettings {
-    DestinationSettings {
-        default: true,
-        kind: DestinationKind::SevenTargets(SevenTargetsSettings {
-            api_url: "https://api.7targets.com".parse().unwrap(),
-            token_url: "https://login.7targets.com/oauth2/token".parse().unwrap(),
-            client_id: Some("client".into()),
-            client_secret: Some(Secret::new("hush-hush")),
-            scope: "leads/post".into(),
-            user_identifier: Some("user-1".into()),
-            assistant_email: Some("ashley@acme.example".into()),
-            assistant_id: None,
-            schedule_name: None,
-            schedule_id: None,
-            rate: None,
-            daily_limit: None,
-            concurrency: 0,
-            timeout: Duration::from_secs(30),
-            settle: Duration::from_secs(5),
-            unknown: UnknownSetting::Update,
-            already_exists: vec!["exist".into(), "duplicate".into()],
-            fields: BTreeMap::from([("designation".into(), "{{ person.title or lead.job_title }}".into())]),
-        }),
-    }
+const SEVEN_TARGETS: &str = r#"
+kind = "seven_targets"
+client_id = "client"
+client_secret = "hush-hush"
+user_identifier = "user-1"
+assistant_email = "ashley@acme.example"
+rate = "none"
+[destinations.x.fields]
+designation = "{{ person.title or lead.job_title }}"
+"#;
+
+/// A destination as a configuration file has it.
+fn destination(table: &str) -> DestinationSettings {
+    let text = format!("[destinations.x]\n{}", table.trim_start());
+    let mut settings = config::parse("leadsync.toml", &text, Environment::default()).unwrap();
+    settings.destinations.remove("x").unwrap()
 }
 
 fn live_data() -> EnrichSettings {
@@ -153,7 +145,7 @@ fn texts(value: &serde_json::Value) -> Vec<&str> {
 
 /// What a reply means in the end: the destination's own word, or what its status says.
 fn judge(destination: &dyn Destination, asked: Asked, reply: Reply) -> Verdict {
-    destination.read(asked, &reply).unwrap_or_else(|| classify(asked, &Ok(reply)))
+    destination.read(asked, &prepared(bare()), &reply).unwrap_or_else(|| classify(asked, &Ok(reply)))
 }
 
 #[test]
@@ -213,12 +205,7 @@ fn nothing_personal_or_secret_shows_in_debug() {
             assert!(!shown.contains('@') && !shown.contains("Zoë") && !shown.contains("user-1"), "{shown}");
         }
     }
-    for credentials in [
-        registry::credentials_of("7targets", &seven_targets()).unwrap(),
-        registry::enrich_credentials(&live_data()).unwrap(),
-    ] {
-        assert!(!format!("{credentials:?}").contains("hush-hush"), "{credentials:?}");
-    }
+    assert!(!format!("{:?}", destination(SEVEN_TARGETS)).contains("hush-hush"));
 }
 
 #[test]
@@ -386,56 +373,20 @@ fn limits_always_let_something_through() {
     }
 }
 
-fn with_seven_targets(change: impl FnOnce(&mut SevenTargetsSettings)) -> DestinationSettings {
-    let mut settings = seven_targets();
-    let DestinationKind::SevenTargets(inner) = &mut settings.kind;
-    change(inner);
-    settings
-}
-
-fn with_live_data(change: impl FnOnce(&mut LiveDataSettings)) -> EnrichSettings {
-    let mut settings = live_data();
-    let EnrichKind::LiveData(inner) = &mut settings.kind;
-    change(inner);
-    settings
-}
-
 #[test]
 fn missing_settings_are_named_by_their_whole_key() {
-    let missing = |key: &str| MissingSetting { key: key.into(), alternative: None };
-    let no_secret = with_seven_targets(|settings| settings.client_secret = None);
-    let secret = missing("destinations.7targets.client_secret");
-    assert_eq!(registry::credentials_of("7targets", &no_secret), Err(secret.clone()));
-    assert_eq!(registry::build_destination("7targets", &no_secret).err(), Some(BuildError::Missing(secret)));
-    assert!(registry::destination("7targets", &no_secret).is_ok(), "requests can be built without a secret");
-    let blank = with_seven_targets(|settings| settings.client_id = Some("  ".into()));
-    assert_eq!(registry::credentials_of("crm", &blank), Err(missing("destinations.crm.client_id")));
+    let missing = |table: &str| registry::missing(&destination(table));
+    let named = |key: &str| MissingSetting { key: key.into(), alternative: None };
+    assert_eq!(missing(SEVEN_TARGETS), []);
+    let bare = "kind = \"seven_targets\"\nclient_id = \"  \"\nassistant_id = 61\n";
+    assert_eq!(missing(bare), [named("destinations.x.client_id"), named("destinations.x.client_secret")]);
+    assert!(registry::destination(&destination(bare)).is_ok(), "requests can be built without a secret");
 
-    let no_organization = with_live_data(|settings| settings.organization = None);
-    assert_eq!(registry::enricher(&no_organization).err(), Some(missing("enrich.organization").into()));
-    let half = with_live_data(|settings| settings.client_id = None);
-    assert_eq!(registry::enrich_credentials(&half), Err(missing("enrich.client_id").into()));
-    let nothing = with_live_data(|settings| (settings.client_id, settings.client_secret) = (None, None));
-    let error = registry::enrich_credentials(&nothing).unwrap_err().to_string();
-    assert!(error.starts_with("enrich.client_id is not set, nor is enrich.api_key"), "{error}");
-}
-
-#[test]
-fn look_up_service_is_logged_in_to_in_exactly_one_way() {
-    let no_client = |settings: &mut LiveDataSettings| (settings.client_id, settings.client_secret) = (None, None);
-    let key = with_live_data(|settings| {
-        no_client(settings);
-        settings.api_key = Some(Secret::new("ldtkey_1"));
-    });
-    assert_eq!(registry::enrich_credentials(&key), Ok(Credentials::ApiKey(Secret::new("ldtkey_1"))));
-    let user = with_live_data(|settings| {
-        no_client(settings);
-        settings.username = Some("ann".into());
-        settings.password = Some(Secret::new("p"));
-    });
-    assert!(matches!(registry::enrich_credentials(&user), Ok(Credentials::LiveDataPassword { .. })));
-    assert!(matches!(registry::enrich_credentials(&live_data()), Ok(Credentials::LiveDataServiceAccount { .. })));
-    let both = with_live_data(|settings| settings.api_key = Some(Secret::new("ldtkey_1")));
-    let error = registry::enrich_credentials(&both).unwrap_err().to_string();
-    assert!(error.contains("one way of logging in") && !error.contains("ldtkey"), "{error}");
+    let no_organization = {
+        let mut settings = live_data();
+        let EnrichKind::LiveData(inner) = &mut settings.kind;
+        inner.organization = None;
+        settings
+    };
+    assert_eq!(registry::enricher(&no_organization).err(), Some(named("enrich.organization").into()));
 }

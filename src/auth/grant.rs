@@ -171,6 +171,11 @@ pub fn exact(name: &str, secret: &Secret) -> (String, Field) {
     (name.to_owned(), Field::Exact(secret.clone()))
 }
 
+/// The fields of RFC 6749, 6.
+fn refresh_fields() -> Vec<(String, Field)> {
+    vec![plain("grant_type", "refresh_token"), ("refresh_token".to_owned(), Field::RefreshToken)]
+}
+
 impl Grant {
     /// A grant without any field yet.
     pub fn new(style: &'static str, token_url: Url, identity: impl IntoIterator<Item = String>) -> Self {
@@ -206,6 +211,33 @@ impl Grant {
         let mut login = vec![plain("grant_type", "client_credentials")];
         login.extend(scope.as_deref().map(|scope| plain("scope", scope)));
         Self { login, scope, encoding, ..Self::new(style, token_url, identity) }.with_client(&client)
+    }
+
+    /// A chain of refresh tokens: each is exchanged for the next with every use, and is dead afterwards; whoever uses it
+    /// again is taken for a thief, and the whole chain may be revoked. `seed` begins it; without one, a login does.
+    /// Sources: RFC 6749, 6; RFC 9700, 2.2.2 and 4.14.2.
+    pub fn refresh_chain(token_url: Url, client: &Client, seed: Option<Secret>, encoding: Encoding) -> Self {
+        let refresh = Some(Exchange { fields: refresh_fields(), seed });
+        let identity = [client.id.clone(), String::new()];
+        Self { refresh, encoding, ..Self::new("rotating", token_url, identity) }.with_client(client)
+    }
+
+    /// User name and password (RFC 6749, 4.3), where the client's secret is wanted too; a refresh token that comes along
+    /// is used first.
+    pub fn password(token_url: Url, client: Option<&Client>, user: (&str, &Secret), encoding: Encoding) -> Self {
+        let (username, password) = user;
+        let identity = [client.map(|client| client.id.clone()).unwrap_or_default(), username.to_owned()];
+        let grant = Self {
+            login: vec![plain("grant_type", "password"), plain("username", username), exact("password", password)],
+            refresh: Some(Exchange { fields: refresh_fields(), seed: None }),
+            encoding,
+            keys: "`username` and `password`",
+            ..Self::new("password", token_url, identity)
+        };
+        match client {
+            Some(client) => grant.with_client(client),
+            None => grant,
+        }
     }
 
     /// The client's id and secret where they belong, in every request that this grant makes.

@@ -68,7 +68,7 @@ pub const fn unset(path: &'static str, kind: Kind, example: &'static str, meanin
 }
 
 /// What every destination has.
-const OF_ALL_DESTINATIONS: &[Key] = &[
+const FIRST_OF_ALL_DESTINATIONS: &[Key] = &[
     unset("kind", Kind::Choice(registry::NAMES), "\"seven_targets\"", "the destination's API; needed"),
     key(
         "default",
@@ -76,6 +76,10 @@ const OF_ALL_DESTINATIONS: &[Key] = &[
         "false",
         "leads that name no destination go here; needed once there are several, the only one is it by itself",
     ),
+];
+
+/// The same, behind what its kind has of its own.
+const LAST_OF_ALL_DESTINATIONS: &[Key] = &[
     unset(
         "daily_limit",
         Kind::Integer(1, u32::MAX as i64),
@@ -122,10 +126,11 @@ pub const fn concurrency(default: &'static str) -> Key {
 pub fn keys() -> &'static [Key] {
     static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
         let mut keys = general::FIRST.to_vec();
-        keys.extend(OF_ALL_DESTINATIONS.iter().map(|key| below_destination("", key)));
+        keys.extend(FIRST_OF_ALL_DESTINATIONS.iter().map(|key| below_destination("", key)));
         for kind in registry::KINDS {
             keys.extend(kind.keys.iter().map(|key| below_destination(kind.name, key)));
         }
+        keys.extend(LAST_OF_ALL_DESTINATIONS.iter().map(|key| below_destination("", key)));
         keys.extend(general::LAST);
         keys
     });

@@ -1,23 +1,45 @@
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, StatusCode};
 use proptest::prelude::*;
+use serde_json::json;
 
-use super::rotating::Spelling;
+use super::reply::{LIFETIME_DOUBTFUL, LIFETIME_MAX};
 use super::*;
+use crate::auth::AuthError;
 use crate::exit::Exit;
 
 const ASKED_AT: Timestamp = Timestamp::from_ms(1_795_325_459_000); // 2026-11-22T05:30:59Z
 
-fn cognito() -> Grant {
-    Grant::ClientCredentialsBasic {
-        token_url: "https://user:pw@login.example.com/oauth2/token?x=y".parse().unwrap(),
-        client_id: "client".into(),
-        client_secret: Secret::new("se/cret\n"),
-        scope: Some("leads/post".into()),
-    }
+fn client(id: &str, secret: &str, place: ClientPlace) -> Client {
+    Client { id: id.into(), secret: Secret::new(secret), place }
 }
 
-fn session(login: SessionLogin) -> Grant {
-    Grant::LiveDataSession { session_url: "https://id.example.com/session".parse().unwrap(), login }
+fn cognito() -> Grant {
+    let token_url = "https://user:pw@login.example.com/oauth2/token?x=y".parse().unwrap();
+    let client = client("client", "se/cret\n", ClientPlace::Basic);
+    Grant::client_credentials(token_url, client, Some("leads/post".into()), Encoding::Form)
+}
+
+fn user() -> Grant {
+    let token_url = "https://id.example.com/session".parse().unwrap();
+    let password = Secret::new(" p&w d");
+    let client = client("app", "top&secret", ClientPlace::Body);
+    Grant::password(token_url, Some(&client), ("ann@example.com", &password), Encoding::Form)
+}
+
+fn chain() -> Grant {
+    let token_url = "https://api.example.com/oauth/token".parse().unwrap();
+    let client = client("app", "top&secret", ClientPlace::Body);
+    Grant::refresh_chain(token_url, &client, Some(Secret::new("first\n")), Encoding::Form)
+}
+
+/// Read as the answer to a login.
+fn read(grant: &Grant, reply: &Reply) -> Result<IssuedToken, AuthError> {
+    grant.read(With::Login, reply, ASKED_AT)
+}
+
+/// Read as the answer to an exchange.
+fn exchanged(reply: &Reply) -> Result<IssuedToken, AuthError> {
+    chain().read(With::Refresh(&Secret::new("second")), reply, ASKED_AT)
 }
 
 fn reply(status: u16, headers: &[(&'static str, &str)], body: &str) -> Reply {
@@ -29,14 +51,14 @@ fn reply(status: u16, headers: &[(&'static str, &str)], body: &str) -> Reply {
 }
 
 fn life(headers: &[(&'static str, &str)], body: &str) -> Duration {
-    let token = cognito().read(&reply(200, headers, body), ASKED_AT).unwrap();
+    let token = read(&cognito(), &reply(200, headers, body)).unwrap();
     assert_eq!(token.access.expose(), "abc");
     ASKED_AT.until(token.expires_at)
 }
 
 #[test]
 fn client_credentials_are_a_basic_header_and_a_form() {
-    let request = cognito().request(None);
+    let request = cognito().request(With::Login, None);
     assert_eq!(request.method, Method::POST);
     assert_eq!(request.headers[AUTHORIZATION], "Basic Y2xpZW50OnNlL2NyZXQ=");
     assert!(request.headers[AUTHORIZATION].is_sensitive());
@@ -45,19 +67,64 @@ fn client_credentials_are_a_basic_header_and_a_form() {
 }
 
 #[test]
-fn a_live_data_service_account_logs_in_with_json() {
-    let login = SessionLogin::ServiceAccount { client_id: "sa_1".into(), client_secret: Secret::new("s") };
-    let request = session(login).request(None);
+fn a_client_in_the_body_stands_in_a_form_or_in_json() {
+    let token_url: Url = "https://api.example.com/v1/oauth/token".parse().unwrap();
+    let client = || client("sa_1", "s", ClientPlace::Body);
+    let scope = Some("entity/read event/read".to_owned());
+    let request = Grant::client_credentials(token_url.clone(), client(), scope.clone(), Encoding::Json)
+        .request(With::Login, None);
     assert_eq!(request.headers[CONTENT_TYPE], "application/json");
     let body: Value = serde_json::from_slice(&request.body).unwrap();
-    assert_eq!(body, json!({"grantType": "clientCredentials", "clientId": "sa_1", "clientSecret": "s"}));
+    let expected = json!({
+        "grant_type": "client_credentials", "scope": "entity/read event/read", "client_id": "sa_1", "client_secret": "s",
+    });
+    assert_eq!(body, expected);
+    let grant = Grant::client_credentials(token_url, client(), scope, Encoding::Form);
+    let request = grant.request(With::Login, None);
+    let form = b"grant_type=client_credentials&scope=entity%2Fread+event%2Fread&client_id=sa_1&client_secret=s";
+    assert_eq!(&request.body[..], form);
+    assert_eq!(grant.withheld("event/read other"), ["entity/read"]);
 }
 
 #[test]
-fn a_live_data_user_logs_in_with_a_form() {
-    let login = SessionLogin::Password { username: "ann@example.com".into(), password: Secret::new("p&w d") };
-    let request = session(login).request(None);
-    assert_eq!(&request.body[..], b"username=ann%40example.com&password=p%26w+d");
+fn a_person_logs_in_with_the_password_to_the_letter_and_goes_on_with_a_refresh_token() {
+    let request = user().request(With::Login, None);
+    let form =
+        b"grant_type=password&username=ann%40example.com&password=+p%26w+d&client_id=app&client_secret=top%26secret";
+    assert_eq!(&request.body[..], form);
+    let request = user().request(With::Refresh(&Secret::new("r1")), None);
+    let form = b"grant_type=refresh_token&refresh_token=r1&client_id=app&client_secret=top%26secret";
+    assert_eq!(&request.body[..], form);
+}
+
+#[test]
+fn a_token_that_authorises_the_request_stands_in_its_header() {
+    let parent = Bearer { token: Secret::new("agency"), place: crate::auth::Place::Bearer, generation: 3 };
+    let request = cognito().request(With::Login, Some(&parent));
+    assert_eq!(request.headers[AUTHORIZATION], "Bearer agency");
+    assert!(request.headers[AUTHORIZATION].is_sensitive());
+}
+
+#[test]
+fn a_code_is_exchanged_with_what_proves_whose_it_is() {
+    let mut grant = chain();
+    grant.browser = Some(BrowserLogin {
+        authorize_url: "https://api.example.com/authorize".parse().unwrap(),
+        client_id: "app".into(),
+        redirect_url: "http://127.0.0.1:8976/callback".parse().unwrap(),
+        scope: "contacts".into(),
+        pkce: true,
+        fields: vec![
+            plain("grant_type", "authorization_code"),
+            ("code".to_owned(), Field::Code),
+            ("redirect_uri".to_owned(), Field::RedirectUrl),
+            ("code_verifier".to_owned(), Field::CodeVerifier),
+        ],
+    });
+    let (code, verifier) = (Secret::new("c&1"), Secret::new("v"));
+    let request = grant.request(With::Code { code: &code, verifier: &verifier }, None);
+    let form = "grant_type=authorization_code&code=c%261&redirect_uri=http%3A%2F%2F127.0.0.1%3A8976%2Fcallback&code_verifier=v";
+    assert_eq!(&request.body[..], form.as_bytes());
 }
 
 #[test]
@@ -95,12 +162,10 @@ fn a_clock_that_is_wrong_does_not_make_a_new_token_look_old() {
     let body = r#"{"accessToken": "abc", "expiresAt": "2026-11-22T04:30:59"}"#;
     assert_eq!(life(&[date], body), Duration::from_secs(3600));
     // Without it, the token is kept for a short while.
-    let token = cognito().read(&reply(200, &[], body), ASKED_AT).unwrap();
+    let token = read(&cognito(), &reply(200, &[], body)).unwrap();
     assert_eq!(ASKED_AT.until(token.expires_at), LIFETIME_DOUBTFUL);
     assert!(token.doubtful);
-    assert!(
-        cognito().read(&reply(200, &[], r#"{"access_token": "abc", "expires_in": 0}"#), ASKED_AT).unwrap().doubtful
-    );
+    assert!(read(&cognito(), &reply(200, &[], r#"{"access_token": "abc", "expires_in": 0}"#)).unwrap().doubtful);
 }
 
 #[test]
@@ -114,7 +179,7 @@ fn success_without_a_usable_token_is_unreadable() {
         r#"{"access_token": ""}"#,
         r#"{"access_token": "a\nb"}"#,
     ] {
-        let error = cognito().read(&reply(200, &[], body), ASKED_AT).unwrap_err();
+        let error = read(&cognito(), &reply(200, &[], body)).unwrap_err();
         assert!(matches!(error, AuthError::Unreadable { .. }), "{body}: {error:?}");
         assert_eq!(error.exit(), Exit::Unavailable);
     }
@@ -123,27 +188,26 @@ fn success_without_a_usable_token_is_unreadable() {
 #[test]
 fn a_refusal_names_the_place_the_code_and_the_remedy_and_nothing_of_the_body() {
     let body = r#"{"error": "invalid_client", "error_description": "secret se/cret of ann@example.com is wrong"}"#;
-    let error = cognito().read(&reply(400, &[], body), ASKED_AT).unwrap_err();
+    let error = read(&cognito(), &reply(400, &[], body)).unwrap_err();
     let expected = "the token request to `https://login.example.com/oauth2/token` was refused (400, `invalid_client`)";
     assert_eq!(error.to_string(), expected);
     assert_eq!(error.remedy(), Some("check `client_id` and `client_secret`"));
     assert_eq!(error.exit(), Exit::Usage);
 
-    let scope = cognito().read(&reply(400, &[], r#"{"error": "invalid_scope"}"#), ASKED_AT).unwrap_err();
+    let scope = read(&cognito(), &reply(400, &[], r#"{"error": "invalid_scope"}"#)).unwrap_err();
     assert_eq!(scope.remedy(), Some("check `scope`"));
-    let sentence = cognito().read(&reply(401, &[], r#"{"error": "no user ann@example.com"}"#), ASKED_AT).unwrap_err();
+    let sentence = read(&cognito(), &reply(401, &[], r#"{"error": "no user ann@example.com"}"#)).unwrap_err();
     assert!(sentence.to_string().ends_with("was refused (401)"), "{sentence}");
-    let moved = cognito().read(&reply(302, &[], ""), ASKED_AT).unwrap_err();
+    let moved = read(&cognito(), &reply(302, &[], "")).unwrap_err();
     assert_eq!(moved.remedy(), Some("check `token_url`"));
-    let login = SessionLogin::Password { username: "u".into(), password: Secret::new("p") };
-    let user = session(login).read(&reply(401, &[], ""), ASKED_AT).unwrap_err();
+    let user = read(&user(), &reply(401, &[], "")).unwrap_err();
     assert_eq!(user.remedy(), Some("check `username` and `password`"));
 }
 
 #[test]
 fn an_overloaded_token_service_is_unavailable_and_not_a_wrong_password() {
     for status in [408, 425, 429, 500, 502, 503] {
-        let error = cognito().read(&reply(status, &[], "<html>"), ASKED_AT).unwrap_err();
+        let error = read(&cognito(), &reply(status, &[], "<html>")).unwrap_err();
         assert!(matches!(error, AuthError::Unavailable { .. }), "{status}: {error:?}");
         assert_eq!(error.exit(), Exit::Unavailable);
     }
@@ -151,41 +215,23 @@ fn an_overloaded_token_service_is_unavailable_and_not_a_wrong_password() {
 
 #[test]
 fn debug_output_shows_no_secret_and_nobody() {
-    let login = SessionLogin::Password { username: "u".into(), password: Secret::new("topsecret") };
-    let shown = format!("{:?} {:?} {:?}", cognito(), session(login), cognito().request(None));
+    let shown = format!("{:?} {:?} {:?}", cognito(), user(), cognito().request(With::Login, None));
     let once = "Grant(https://login.example.com/oauth2/token) Grant(https://id.example.com/session)";
     assert_eq!(shown, format!("{once} POST https://login.example.com/oauth2/token"));
 }
 
-fn rotating(spelling: Spelling) -> Grant {
-    Grant::Rotating(RotatingGrant {
-        token_url: "https://api.example.com/oauth/token".parse().unwrap(),
-        client_id: "app".into(),
-        client_secret: Secret::new("top&secret"),
-        seed: Secret::new("first\n"),
-        spelling,
-        user_type: Some("Location".into()),
-        api_version: Some(HeaderValue::from_static("v3")),
-    })
-}
-
 #[test]
-fn a_refresh_token_is_exchanged_in_a_form_as_the_api_spells_it() {
-    let request = rotating(Spelling::Snake).request(None);
-    assert_eq!(request.headers["version"], "v3");
-    let expected =
-        b"grant_type=refresh_token&refresh_token=first&client_id=app&client_secret=top%26secret&user_type=Location";
+fn a_refresh_token_is_exchanged_in_a_form() {
+    assert_eq!(chain().seed(), Some(&Secret::new("first\n")));
+    let request = chain().request(With::Refresh(&Secret::new("first\n")), None);
+    let expected = b"grant_type=refresh_token&refresh_token=first&client_id=app&client_secret=top%26secret";
     assert_eq!(&request.body[..], expected);
-    let request = rotating(Spelling::Camel).request(Some(&Secret::new("second")));
-    let expected =
-        b"grantType=refresh_token&refreshToken=second&clientId=app&clientSecret=top%26secret&userType=Location";
-    assert_eq!(&request.body[..], expected);
-    assert_eq!(format!("{:?}", rotating(Spelling::Camel)), "Grant(https://api.example.com/oauth/token)");
+    assert!(chain().exchanges_only() && !user().exchanges_only() && !cognito().exchanges_only());
 }
 
 #[test]
 fn the_next_refresh_token_is_read_in_either_spelling() {
-    let read = |body: &str| rotating(Spelling::Camel).read(&reply(200, &[], body), ASKED_AT).unwrap().refresh;
+    let read = |body: &str| exchanged(&reply(200, &[], body)).unwrap().refresh;
     assert_eq!(read(r#"{"accessToken": "a", "refreshToken": "r"}"#), Some(Secret::new("r")));
     assert_eq!(read(r#"{"access_token": "a", "refresh_token": "r"}"#), Some(Secret::new("r")));
     assert_eq!(read(r#"{"access_token": "a", "refresh_token": ""}"#), None);
@@ -194,7 +240,7 @@ fn the_next_refresh_token_is_read_in_either_spelling() {
 #[test]
 fn a_spent_refresh_token_is_told_from_a_wrong_client() {
     let dead = |status, body: &str| {
-        let error = rotating(Spelling::Camel).read(&reply(status, &[], body), ASKED_AT).unwrap_err();
+        let error = exchanged(&reply(status, &[], body)).unwrap_err();
         matches!(error, AuthError::NeedsLogin { .. })
     };
     assert!(dead(400, r#"{"error": "invalid_grant", "error_description": "expired"}"#));
@@ -202,9 +248,19 @@ fn a_spent_refresh_token_is_told_from_a_wrong_client() {
     assert!(!dead(401, r#"{"error": "invalid_client"}"#));
     assert!(!dead(400, r#"{"statusCode": 400, "message": "Location is not active"}"#));
     assert!(!dead(503, r#"{"error": "invalid_grant"}"#));
-    // Where no refresh token is used, the same word is about the credentials.
-    let error = cognito().read(&reply(400, &[], r#"{"error": "invalid_grant"}"#), ASKED_AT).unwrap_err();
-    assert!(matches!(error, AuthError::Refused { .. }));
+    // Where there is something else to ask with, the same word ends nothing.
+    let with = Secret::new("r1");
+    let error = user().read(With::Refresh(&with), &reply(400, &[], r#"{"error": "invalid_grant"}"#), ASKED_AT);
+    assert!(matches!(error, Err(AuthError::Refused { .. })));
+}
+
+#[test]
+fn a_refusal_in_a_success_is_a_refusal() {
+    let error = read(&user(), &reply(200, &[], r#"{"error": "invalid_client"}"#)).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the token request to `https://id.example.com/session` was refused (200, `invalid_client`)"
+    );
 }
 
 /// Values that a token service might give for anything.
@@ -239,11 +295,11 @@ proptest! {
         asked_at in prop_oneof![Just(ASKED_AT.ms()), any::<i64>()],
     ) {
         let asked_at = Timestamp::from_ms(asked_at);
-        let service = session(SessionLogin::ServiceAccount { client_id: "c".into(), client_secret: Secret::new("s") });
+        let token = Secret::new("r");
         for body in [json!(fields).to_string().into_bytes(), bytes] {
-            for grant in [cognito(), service.clone()] {
+            for (grant, with) in [(cognito(), With::Login), (chain(), With::Refresh(&token))] {
                 let reply = Reply { body: Bytes::from(body.clone()), ..reply(status, &[("date", &date)], "") };
-                match grant.read(&reply, asked_at) {
+                match grant.read(with, &reply, asked_at) {
                     Ok(token) => {
                         prop_assert!(reply.status.is_success() && !token.access.expose().is_empty());
                         prop_assert!(asked_at.until(token.expires_at) <= LIFETIME_MAX);

@@ -13,7 +13,8 @@
 //! what the repeat brought. So this turn is never cut short. It outlasts the time-out and some time to settle, whether
 //! its holder lives or not, and until then everybody goes on with the access token, which is renewed well ahead of its
 //! end. If the repeat is lost too, or refused, the account needs a new login, and that is durable: no third try, by
-//! anybody. A failure that the service *answered* is none of this: nothing is at work any more, nothing was lost.
+//! anybody. A failure that the service *answered* is none of this: nothing is at work any more, nothing was lost. The 504 of
+//! a gateway is no such answer: it says that the service's own was not waited for.
 
 use std::time::Duration;
 

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 
 use super::*;
 use crate::auth::fake::FakeVault;
+use crate::auth::grant::Encoding;
+use crate::auth::{Client, ClientPlace};
 use crate::clock::SystemClock;
 use crate::exit::Exit;
 use crate::http::fake::{http_reply, serve};
@@ -16,13 +18,9 @@ fn account(addr: SocketAddr) -> Account {
 /// An account that asks with a secret.
 fn account_at(addr: SocketAddr, path: &str) -> Account {
     let token_url: url::Url = format!("http://{addr}{path}").parse().unwrap();
-    let grant = Grant::ClientCredentialsBasic {
-        token_url: token_url.clone(),
-        client_id: "client".into(),
-        client_secret: Secret::new("topsecret"),
-        scope: None,
-    };
-    Account::new("crm", &token_url, Auth::Grant(grant))
+    let client = Client { id: "client".into(), secret: Secret::new("topsecret"), place: ClientPlace::Basic };
+    let grant = Grant::client_credentials(token_url.clone(), client, None, Encoding::Form);
+    Account::new("crm", &token_url, grant.into())
 }
 
 fn tokens(vault: &Arc<FakeVault>) -> Tokens {
@@ -266,7 +264,7 @@ async fn an_unreachable_database_is_said_to_be_so() {
 async fn an_api_key_is_used_as_it_is_and_a_401_to_it_is_final() {
     let vault = Arc::new(FakeVault::default());
     let url = "https://api.example.com".parse().unwrap();
-    let account = Account::new("enrich", &url, Auth::Bearer(Secret::new("ldtkey")));
+    let account = Account::new("enrich", &url, Auth::bearer(Secret::new("ldtkey"), "api_key"));
     let tokens = tokens(&vault);
     assert_eq!(get(&tokens, &account).await, ("ldtkey".into(), 0));
     let error = tokens.expired(&account, 0).await.unwrap_err();

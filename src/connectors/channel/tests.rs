@@ -5,8 +5,9 @@ use http::Method;
 
 use super::*;
 use crate::auth::fake::FakeVault;
+use crate::auth::grant::Encoding;
 use crate::auth::seal::Keyring;
-use crate::auth::{Auth, Grant};
+use crate::auth::{Auth, Client, ClientPlace, Grant};
 use crate::clock::SystemClock;
 use crate::http::fake::{http_reply, serve};
 use crate::http::message::Rate;
@@ -43,13 +44,9 @@ fn channel(addr: SocketAddr, limits: &Limits) -> (Channel, Arc<FakeVault>) {
     let (http, clock) = (HttpClient::new(), Arc::new(SystemClock));
     let tokens = Tokens::new(vault.clone(), keyring, http.clone(), clock.clone(), None);
     let url: url::Url = format!("http://{addr}/token").parse().unwrap();
-    let grant = Grant::ClientCredentialsBasic {
-        token_url: url.clone(),
-        client_id: "id".into(),
-        client_secret: Secret::new("s"),
-        scope: None,
-    };
-    let account = Account::new("crm", &url, Auth::Grant(grant));
+    let client = Client { id: "id".into(), secret: Secret::new("s"), place: ClientPlace::Basic };
+    let grant = Grant::client_credentials(url.clone(), client, None, Encoding::Form);
+    let account = Account::new("crm", &url, grant.into());
     (Channel::new(account, limits, http, tokens, clock, Some(RunId(3))), vault)
 }
 

@@ -95,3 +95,42 @@ fn session(identity: &Url) -> Url {
     }
     url
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{EnrichKind, Environment, parse};
+
+    fn of(table: &str) -> Result<Auth, BuildError> {
+        let text = format!("[enrich]\nkind = \"live_data\"\norganization = \"o\"\n{table}");
+        let settings = parse("leadsync.toml", &text, Environment::default()).unwrap();
+        let EnrichKind::LiveData(settings) = settings.enrich.unwrap().kind;
+        login(&settings)
+    }
+
+    fn body(auth: Auth) -> String {
+        let Auth::Grant(grant) = auth else { panic!("{auth:?}") };
+        let request = grant.request(crate::auth::grant::With::Login, None);
+        assert_eq!(request.url.as_str(), "https://gotlivedata.io/api/identity/v1/session");
+        String::from_utf8(request.body.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn each_way_of_logging_in_is_the_vendors() {
+        let account = of("client_id = \"sa_1\"\nclient_secret = \"s\"").unwrap();
+        assert_eq!(body(account), r#"{"clientId":"sa_1","clientSecret":"s","grantType":"clientCredentials"}"#);
+        let person = of("username = \"ann@example.com\"\npassword = \" p&w\"").unwrap();
+        assert_eq!(body(person), "username=ann%40example.com&password=+p%26w");
+        assert!(matches!(of("api_key = \"ldtkey_1\""), Ok(Auth::Static { .. })));
+    }
+
+    #[test]
+    fn one_way_and_all_of_it_is_wanted() {
+        let half = of("client_secret = \"s\"").unwrap_err().to_string();
+        assert_eq!(half, "enrich.client_id is not set");
+        let nothing = of("").unwrap_err().to_string();
+        assert!(nothing.starts_with("enrich.client_id is not set, nor is enrich.api_key"), "{nothing}");
+        let both = of("api_key = \"ldtkey_1\"\nusername = \"u\"").unwrap_err().to_string();
+        assert!(both.contains("one way of logging in") && !both.contains("ldtkey"), "{both}");
+    }
+}

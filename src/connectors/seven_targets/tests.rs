@@ -92,7 +92,7 @@ fn reply(status: u16, body: &[u8]) -> Reply {
 }
 
 fn read(asked: Asked, status: u16, body: &str) -> Option<Verdict> {
-    destination(&settings()).read(asked, &reply(status, body.as_bytes()))
+    destination(&settings()).read(asked, &bare(), &reply(status, body.as_bytes()))
 }
 
 #[test]
@@ -274,7 +274,7 @@ fn lead_that_is_there_already_is_accepted() {
         assert_eq!(read(Asked::Create, status, body), Some(expected), "{body}");
     }
     let words = SevenTargetsSettings { already_exists: vec!["schon da".into()], ..settings() };
-    let verdict = destination(&words).read(Asked::Create, &reply(409, b"Lead ist schon da"));
+    let verdict = destination(&words).read(Asked::Create, &bare(), &reply(409, b"Lead ist schon da"));
     assert!(matches!(verdict, Some(Verdict::Accepted { already: true, .. })));
 }
 
@@ -312,13 +312,13 @@ fn unknown_schedule_is_the_accounts_fault_if_the_account_names_it() {
     let text = r#"{"message":"Schedule 'Fast' does not exist"}"#;
     assert_eq!(read(Asked::Create, 400, text), None);
     let named = SevenTargetsSettings { schedule_name: Some("Fast".into()), ..settings() };
-    let verdict = destination(&named).read(Asked::Create, &reply(400, text.as_bytes()));
+    let verdict = destination(&named).read(Asked::Create, &bare(), &reply(400, text.as_bytes()));
     assert!(matches!(verdict, Some(Verdict::AccountWrong { remedy, .. }) if remedy.ends_with(".schedule_name")));
     let templated = SevenTargetsSettings {
         schedule_name: Some("Fast".into()),
         ..with_fields(&[("scheduleName", "{{ lead.note }}")])
     };
-    assert_eq!(destination(&templated).read(Asked::Create, &reply(400, text.as_bytes())), None);
+    assert_eq!(destination(&templated).read(Asked::Create, &bare(), &reply(400, text.as_bytes())), None);
 }
 
 #[test]
@@ -504,7 +504,7 @@ proptest! {
     ) {
         let destination = destination(&settings());
         let reply = reply(status, &body);
-        let _ = (destination.read(Asked::Create, &reply), destination.read(Asked::Find, &reply));
+        let _ = (destination.read(Asked::Create, &bare(), &reply), destination.read(Asked::Find, &bare(), &reply));
         let _ = destination.check(&[page(1, 10), reply]);
     }
 

@@ -3,7 +3,6 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::*;
-use crate::auth::grant::rotating::{RotatingGrant, Spelling};
 use crate::auth::idp::{Fate, Idp, SEED};
 
 /// A clock that tests set.
@@ -29,16 +28,9 @@ impl Clock for ManualClock {
 /// An account that was given `seed` to begin with.
 pub(super) fn rotating(idp: &Idp, seed: &str) -> Account {
     let token_url: url::Url = format!("http://{}/token", idp.addr).parse().unwrap();
-    let grant = Grant::Rotating(RotatingGrant {
-        token_url: token_url.clone(),
-        client_id: "client".into(),
-        client_secret: Secret::new("topsecret"),
-        seed: Secret::new(seed),
-        spelling: Spelling::Snake,
-        user_type: None,
-        api_version: None,
-    });
-    Account::new("crm", &token_url, Auth::Grant(grant))
+    let client = Client { id: "client".into(), secret: Secret::new("topsecret"), place: ClientPlace::Body };
+    let grant = Grant::refresh_chain(token_url.clone(), &client, Some(Secret::new(seed)), Encoding::Form);
+    Account::new("crm", &token_url, grant.into())
 }
 
 /// A worker.
@@ -210,9 +202,27 @@ async fn a_failure_that_was_answered_is_no_lost_answer() {
 }
 
 #[tokio::test]
+async fn an_answer_that_a_gateway_did_not_wait_for_is_lost() {
+    for (fates, repeated) in [(1, true), (2, false)] {
+        let (idp, vault, clock, account) = setting(3600).await;
+        idp.fates((0..fates).map(|_| Fate::Answered(504, "", "")));
+        let asking = asks(&worker(&vault, &clock), &account);
+        for _ in 0..fates {
+            idp.arrival().await;
+            lapse(&vault, &clock, &account);
+        }
+        match asking.await.unwrap() {
+            Ok(bearer) => assert_eq!((bearer.unwrap().token.expose(), repeated), ("a1", true)),
+            result => assert!(needs_login(result).contains("in a row were cut off") && !repeated),
+        }
+        assert_eq!(idp.presented().len(), 2);
+    }
+}
+
+#[tokio::test]
 async fn behind_a_gateway_that_gave_up_the_request_may_be_at_work() {
     let (idp, vault, clock, account) = setting(3600).await;
-    idp.fates([Fate::Answered(504, "", ""), Fate::Answered(502, "", ""), Fate::Answered(504, "", "")]);
+    idp.fates([Fate::Answered(502, "", ""), Fate::Answered(502, "", ""), Fate::Answered(502, "", "")]);
     let (first, second) = (asks(&worker(&vault, &clock), &account), asks(&worker(&vault, &clock), &account));
     for _ in 0..3 {
         idp.arrival().await;
