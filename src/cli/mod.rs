@@ -16,6 +16,7 @@ mod failure;
 #[cfg(test)]
 mod fake;
 mod import;
+mod init;
 mod progress;
 mod ready;
 mod results;
@@ -117,6 +118,7 @@ fn execute(cli: Cli) -> Outcome {
 async fn dispatch(command: &Command, context: &Context) -> Outcome {
     match command {
         Command::Demo(args) => demo::demo(args, context).await,
+        Command::Init(args) => init::init(args, context),
         Command::Import(args) => import::import(args, context).await,
         Command::Run(args) => run::run(args, context).await,
         Command::Sandbox(args) => sandbox::sandbox(args, context).await,

@@ -8,6 +8,7 @@ pub(crate) mod channel;
 pub mod classify;
 pub(crate) mod discretion;
 mod lead_bank;
+mod lead_desk;
 mod live_data;
 pub mod registry;
 mod routing;
