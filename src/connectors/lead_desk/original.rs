@@ -51,8 +51,13 @@ impl Original {
 
     /// What an answer says of the account rather than the lead.
     fn account_wrong(&self, told: Option<&Told>, reply: &Reply) -> Option<(String, String)> {
-        let Some(told) = told else { return self.wrong_address(reply) };
         let said = format!("{}: {}", reply.status.as_u16(), reply.message());
+        let Some(told) = told else {
+            let remedy = || format!("check {}, and what the key may do", self.keys.key("auth_key"));
+            let forbidden = reply.status == StatusCode::FORBIDDEN;
+            let refused = forbidden.then(|| (format!("LeadDesk refuses access ({said})"), remedy()));
+            return refused.or_else(|| self.wrong_address(reply));
+        };
         match told.subject() {
             Subject::Key => {
                 Some((format!("LeadDesk refuses the key ({said})"), format!("check {}", self.keys.key("auth_key"))))
@@ -135,12 +140,15 @@ impl Original {
         let no_answer = || Verdict::Unknown {
             why: format!("LeadDesk could not say whether it is there ({}: {})", status.as_u16(), reply.message()),
         };
-        let Some(told) = told else {
-            return status.is_success().then(|| read_found(reply).unwrap_or_else(no_answer));
-        };
-        if status.is_server_error() || matches!(status, StatusCode::UNAUTHORIZED | StatusCode::TOO_MANY_REQUESTS) {
+        let left_to_the_status =
+            [StatusCode::UNAUTHORIZED, StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS].contains(&status);
+        if status.is_server_error() || left_to_the_status {
             return None;
         }
+        let Some(told) = told else {
+            let found = status.is_success().then(|| read_found(reply)).flatten();
+            return Some(found.unwrap_or_else(no_answer));
+        };
         if told.subject() == Subject::List {
             let (reason, remedy) = self.list_unknown(reply);
             return Some(Verdict::AccountWrong { reason, remedy });
