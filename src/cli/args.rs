@@ -27,6 +27,7 @@ Exit codes:
 
 Examples:
   leadsync demo                        watch the whole job on this machine, without an account
+  leadsync init                        write a commented leadsync.toml to fill in
   leadsync import leads.csv            load a file and deliver its leads
   leadsync run -q                      work the queue from cron: silent when all is well
   leadsync status                      what waits, for what, and until when
@@ -82,6 +83,8 @@ pub enum LogFormat {
 pub enum Command {
     /// Do the whole job on sample leads against a built-in sandbox: no account, no configuration
     Demo(DemoArgs),
+    /// Write a first configuration: the commented sample, or what a LeadDesk connection string says
+    Init(InitArgs),
     /// Load CSV files into the queue and deliver their leads
     Import(ImportArgs),
     /// Work the queue, then exit
@@ -133,6 +136,28 @@ pub enum Command {
 #[command(after_help = "\
 Nothing leaves this machine: the remote APIs are served on the loopback interface, faults included.")]
 pub struct DemoArgs {}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Nothing is overwritten, and nobody is called. From a connection string (as CData's LeadDesk provider takes it) the \
+destination is written to standard output, or to the file named by --output. Its secrets become variables of the \
+environment, whose names are told; with --with-secrets they are written, and the file is for its owner alone.
+
+Examples:
+  leadsync init
+  leadsync init --from-connection-string 'InitiateOAuth=GETANDREFRESH;OAuthClientId=…;OAuthClientSecret=…;User=…;Password=…'
+  leadsync init --from-connection-string - -o leaddesk.toml < connection.txt")]
+pub struct InitArgs {
+    /// Translate this LeadDesk connection string; `-` reads it from standard input, so that no process list shows it
+    #[arg(long, value_name = "STRING", value_parser = secret)]
+    pub from_connection_string: Option<Secret>,
+    /// Write to this file [default: leadsync.toml; with a connection string: standard output]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Write the connection string's secrets too
+    #[arg(long, requires = "from_connection_string")]
+    pub with_secrets: bool,
+}
 
 #[derive(Debug, Args)]
 #[command(after_help = "\

@@ -18,6 +18,7 @@ mod failure;
 #[cfg(test)]
 mod fake;
 mod import;
+mod init;
 mod pause;
 mod progress;
 mod ready;
@@ -120,6 +121,7 @@ fn execute(cli: Cli) -> Outcome {
 async fn dispatch(command: &Command, context: &Context) -> Outcome {
     match command {
         Command::Demo(args) => demo::demo(args, context).await,
+        Command::Init(args) => init::init(args, context),
         Command::Import(args) => import::import(args, context).await,
         Command::Run(args) => run::run(args, context).await,
         Command::Sandbox(args) => sandbox::sandbox(args, context).await,

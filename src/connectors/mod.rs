@@ -8,6 +8,8 @@ mod any_http;
 pub(crate) mod channel;
 pub mod classify;
 pub(crate) mod discretion;
+mod lead_bank;
+mod lead_desk;
 mod live_data;
 pub mod registry;
 mod routing;
@@ -16,6 +18,8 @@ mod template;
 
 use std::fmt;
 use std::time::Duration;
+
+pub use lead_bank::allowlist;
 
 use crate::config::Section;
 use crate::http::message::{Rate, Reply, Request};

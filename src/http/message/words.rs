@@ -90,12 +90,7 @@ impl Reply {
     /// The server's words in one line of at most 200 characters, fit for reasons and logs: e-mail addresses, long numbers
     /// and tokens are left out. Never empty: "an HTML page", "an empty reply".
     pub fn message(&self) -> String {
-        let said = mask::scrub(&self.said());
-        let line = said
-            .split(|c: char| c.is_whitespace() || c.is_control())
-            .filter(|word| !word.is_empty())
-            .collect::<Vec<_>>()
-            .join(" ");
+        let line = in_a_line(&self.said());
         if line.is_empty() {
             let nothing = if self.is_html() {
                 "an HTML page"
@@ -108,10 +103,7 @@ impl Reply {
             };
             return nothing.to_owned();
         }
-        match line.char_indices().nth(MESSAGE_CAP) {
-            Some(_) => line.chars().take(MESSAGE_CAP - 1).chain(['…']).collect(),
-            None => line,
-        }
+        line
     }
 
     /// The server's words as they are, for looking into, never for showing: they may hold personal data. Of JSON only
@@ -135,6 +127,20 @@ impl Reply {
 
     fn text(&self) -> String {
         String::from_utf8_lossy(self.body_after_mark()).trim().to_owned()
+    }
+}
+
+/// Somebody else's words in one line of at most 200 characters: e-mail addresses, long numbers and tokens are left out.
+pub fn in_a_line(text: &str) -> String {
+    let said = mask::scrub(text);
+    let line = said
+        .split(|c: char| c.is_whitespace() || c.is_control())
+        .filter(|word| !word.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ");
+    match line.char_indices().nth(MESSAGE_CAP) {
+        Some(_) => line.chars().take(MESSAGE_CAP - 1).chain(['…']).collect(),
+        None => line,
     }
 }
 
