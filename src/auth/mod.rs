@@ -10,6 +10,7 @@ mod fingerprint;
 pub mod grant;
 #[cfg(test)]
 pub(crate) mod idp;
+pub mod login;
 pub mod seal;
 pub mod tokens;
 
@@ -110,6 +111,17 @@ impl Account {
     /// How it proves who it is.
     pub fn auth(&self) -> &Auth {
         &self.auth
+    }
+
+    /// The account that a person logs in to with a browser for this one: itself, or the one whose token authorises its
+    /// requests. `None`: it is not logged in to with a browser.
+    pub fn browser_account(&self) -> Option<&Self> {
+        let grant = self.grant()?;
+        match (&grant.browser, &grant.authorised_by) {
+            (Some(_), _) => Some(self),
+            (None, Some(parent)) => parent.browser_account(),
+            (None, None) => None,
+        }
     }
 
     /// How its tokens are obtained; `None` for one that has none.

@@ -4,10 +4,13 @@
 //! database grants the turn, and the new token is stored, compare-and-set on its generation, before anyone uses it: see
 //! [`refresh`].
 
+mod login;
 mod refresh;
 mod secrets;
 #[cfg(test)]
 mod tests;
+
+pub use login::LoggedIn;
 
 use std::collections::HashMap;
 use std::fmt;
