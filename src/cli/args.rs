@@ -329,6 +329,30 @@ pub enum ConfigCommand {
 pub enum AuthCommand {
     /// Show each account's token: good until when, refreshed when
     Status,
+    /// Log in to a destination with a browser, where its API has such a login (lead_connector)
+    Login(LoginArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Prints the address to log in at, and opens it in a browser if there is one. The login comes back to `redirect_url` on this \
+machine; from another machine, use --paste. The tokens are stored sealed, and runs at work go on with them.
+
+Exit codes: 0, 1 as everywhere; 2 if the login was refused, was not ours, or nobody came back within 5 minutes; 4 if the \
+token service or the database can't be reached, or the port is taken.
+
+Examples:
+  leadsync auth login crm
+  leadsync auth login crm --paste       paste the address that the browser ends up at")]
+pub struct LoginArgs {
+    /// The destination
+    pub name: String,
+    /// Read the address that the browser came back to from standard input, or the code in it
+    #[arg(long)]
+    pub paste: bool,
+    /// Open no browser
+    #[arg(long)]
+    pub no_browser: bool,
 }
 
 #[derive(Debug, Args)]

@@ -16,6 +16,7 @@ mod failure;
 #[cfg(test)]
 mod fake;
 mod import;
+mod login;
 mod progress;
 mod ready;
 mod results;
@@ -128,6 +129,7 @@ async fn dispatch(command: &Command, context: &Context) -> Outcome {
         Command::Resolve(args) => decide::resolve(args, context).await,
         Command::Db { command } => admin::db(command, context).await,
         Command::Auth { command: AuthCommand::Status } => admin::auth_status(context).await,
+        Command::Auth { command: AuthCommand::Login(args) } => login::login(args, context).await,
         Command::Completions { shell } => admin::completions(*shell),
         Command::Man { command } => admin::man(command.as_deref()),
     }
