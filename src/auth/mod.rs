@@ -12,8 +12,10 @@ pub mod grant;
 pub mod host;
 #[cfg(test)]
 pub(crate) mod idp;
+pub mod login;
 mod rekey;
 pub mod seal;
+mod stored_key;
 pub mod tokens;
 
 use std::sync::Arc;
@@ -126,6 +128,17 @@ impl Account {
     /// How it proves who it is.
     pub fn auth(&self) -> &Auth {
         &self.auth
+    }
+
+    /// The account that a person logs in to with a browser for this one: itself, or the one whose token authorises its
+    /// requests. `None`: it is not logged in to with a browser.
+    pub fn browser_account(&self) -> Option<&Self> {
+        let grant = self.grant()?;
+        match (&grant.browser, &grant.authorised_by) {
+            (Some(_), _) => Some(self),
+            (None, Some(parent)) => parent.browser_account(),
+            (None, None) => None,
+        }
     }
 
     /// How its tokens are obtained; `None` for one that has none.

@@ -5,10 +5,13 @@
 //! [`refresh`].
 
 pub mod frequency;
+mod login;
 mod refresh;
 mod secrets;
 #[cfg(test)]
 mod tests;
+
+pub use login::LoggedIn;
 
 use std::collections::HashMap;
 use std::fmt;

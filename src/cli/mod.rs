@@ -19,6 +19,7 @@ mod failure;
 mod fake;
 mod import;
 mod init;
+mod login;
 mod pause;
 mod progress;
 mod ready;
@@ -136,6 +137,7 @@ async fn dispatch(command: &Command, context: &Context) -> Outcome {
         Command::Db { command } => admin::db(command, context).await,
         Command::Auth { command: AuthCommand::Status(args) } => auth::status(args, context).await,
         Command::Auth { command: AuthCommand::Refresh(args) } => auth::refresh(args, context).await,
+        Command::Auth { command: AuthCommand::Login(args) } => login::login(args, context).await,
         Command::Auth { command: AuthCommand::Rekey } => auth::rekey(context).await,
         Command::Completions { shell } => admin::completions(*shell),
         Command::Man { command } => admin::man(command.as_deref()),

@@ -9,6 +9,7 @@ pub(crate) mod channel;
 pub mod classify;
 pub(crate) mod discretion;
 mod lead_bank;
+mod lead_connector;
 mod lead_desk;
 mod live_data;
 pub mod registry;
@@ -211,6 +212,11 @@ pub trait Destination: Send + Sync {
     fn is_about_another(&self, prepared: &Prepared, reply: &Reply) -> bool;
     /// The account check, given the replies so far; pure, so that the caller owns the sending.
     fn check(&self, replies: &[Reply]) -> CheckStep;
+    /// What a person who has just logged in with a browser is told, given the replies so far to what is asked with that very
+    /// login.
+    fn after_login(&self, _replies: &[Reply]) -> CheckStep {
+        CheckStep::Passed(Vec::new())
+    }
 }
 
 /// What a look-up's reply means for the batch.

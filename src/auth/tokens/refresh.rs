@@ -248,7 +248,7 @@ impl Errand<'_> {
         }
         let Some(refresh) = opened.refresh().or_else(|| self.grant.seed().cloned()) else {
             self.end_turn(self.shared.clock.now()).await;
-            return Err(AuthError::NeedsLogin { why: "nobody has logged in yet".to_owned() });
+            return Err(AuthError::NeedsLogin { why: never(self.account) });
         };
         // Counted from the beginning of the turn, so that nothing leaves either if we are suspended from here on.
         let sent = self.send(With::Refresh(&refresh), None, began, over).await;
@@ -365,15 +365,26 @@ impl Errand<'_> {
             started_at: sent.asked_at,
             duration_ms: i64::try_from(sent.took.as_millis()).unwrap_or(i64::MAX),
             status: sent.result.as_ref().ok().map(|reply| reply.status.as_u16()),
-            verdict: match &sent.issued {
-                Ok(token) => format!("issued, good until {}", token.expires_at),
-                Err(error) => error.to_string(),
-            },
+            verdict: in_words(&sent.issued),
         };
         // A token is not thrown away because the log can't be written.
         if let Err(error) = self.shared.vault.log_calls(&[call]).await {
             tracing::warn!(account = self.account.name(), "a token request could not be logged: {error}");
         }
+    }
+}
+
+/// Nobody has logged in yet. An agency's account is logged in to by the name of the destination that it is for.
+fn never(account: &Account) -> String {
+    let name = account.name().split('.').next().unwrap_or_default();
+    format!("nobody has logged in yet; log in: `leadsync auth login {name}`")
+}
+
+/// As the call log keeps it.
+pub(super) fn in_words(issued: &Result<IssuedToken, AuthError>) -> String {
+    match issued {
+        Ok(token) => format!("issued, good until {}", token.expires_at),
+        Err(error) => error.to_string(),
     }
 }
 

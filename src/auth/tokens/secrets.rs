@@ -65,6 +65,11 @@ impl Opened {
         }
     }
 
+    /// One of this generation that no key opens.
+    pub(super) fn unreadable(generation: i64) -> Self {
+        Self { generation, ..Self::default() }
+    }
+
     /// The stored refresh token.
     pub(super) fn refresh(&self) -> Option<Secret> {
         self.pair.as_ref()?.refresh.as_deref().map(Secret::new)
