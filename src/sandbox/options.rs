@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::faults::FaultPlan;
+use super::lead_connector::LeadConnectorOptions;
 use crate::http::message::Rate;
 use crate::secret::Secret;
 
@@ -34,6 +35,7 @@ pub struct SandboxOptions {
     pub ledger_file: Option<PathBuf>,
     pub live_data: LiveDataOptions,
     pub seven_targets: SevenTargetsOptions,
+    pub lead_connector: LeadConnectorOptions,
 }
 
 impl Default for SandboxOptions {
@@ -50,6 +52,7 @@ impl Default for SandboxOptions {
             ledger_file: None,
             live_data: LiveDataOptions::default(),
             seven_targets: SevenTargetsOptions::default(),
+            lead_connector: LeadConnectorOptions::default(),
         }
     }
 }
