@@ -9,6 +9,8 @@ mod control;
 mod faults;
 #[path = "sandbox/lead_connector.rs"]
 mod lead_connector;
+#[path = "sandbox/lead_desk.rs"]
+mod lead_desk;
 #[path = "sandbox/limits.rs"]
 mod limits;
 #[path = "sandbox/live_data.rs"]

@@ -22,6 +22,7 @@ mod door;
 mod faults;
 mod foreground;
 mod lead_connector;
+mod lead_desk;
 mod ledger;
 mod limits;
 mod live_data;
@@ -49,6 +50,7 @@ use tokio_util::sync::CancellationToken;
 pub use faults::{Fault, FaultPlan, FaultPlanError, Rule, Target, When};
 pub use foreground::run_foreground;
 pub use lead_connector::{API as LEAD_CONNECTOR, LeadConnectorOptions};
+pub use lead_desk::{API as LEAD_DESK, LeadDeskOptions};
 pub use ledger::{Effect, EffectKind, Ledger, LedgerLead, RequestRecord};
 pub use limits::LimitTotals;
 pub use operation::{Api, Operation};
@@ -128,6 +130,16 @@ impl Running {
     /// `base_url` of a `lead_connector` destination; `/v3` below it is served too.
     pub fn lead_connector_url(&self) -> String {
         format!("{}{}", self.base_url(), lead_connector::PREFIX)
+    }
+
+    /// `base_url` of a `lead_desk` destination with `api = "rest"`.
+    pub fn lead_desk_rest_url(&self) -> String {
+        format!("{}{}", self.base_url(), lead_desk::REST)
+    }
+
+    /// `base_url` of a `lead_desk` destination with `api = "original"`.
+    pub fn lead_desk_original_url(&self) -> String {
+        format!("{}{}/", self.base_url(), lead_desk::ORIGINAL)
     }
 
     /// What it was started with.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::faults::FaultPlan;
 use super::lead_connector::LeadConnectorOptions;
+use super::lead_desk::LeadDeskOptions;
 use crate::http::message::Rate;
 use crate::secret::Secret;
 
@@ -36,6 +37,7 @@ pub struct SandboxOptions {
     pub live_data: LiveDataOptions,
     pub seven_targets: SevenTargetsOptions,
     pub lead_connector: LeadConnectorOptions,
+    pub lead_desk: LeadDeskOptions,
 }
 
 impl Default for SandboxOptions {
@@ -53,6 +55,7 @@ impl Default for SandboxOptions {
             live_data: LiveDataOptions::default(),
             seven_targets: SevenTargetsOptions::default(),
             lead_connector: LeadConnectorOptions::default(),
+            lead_desk: LeadDeskOptions::default(),
         }
     }
 }

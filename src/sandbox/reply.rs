@@ -33,6 +33,12 @@ impl Answer {
         }
     }
 
+    /// Plain text.
+    pub(super) fn text(status: StatusCode, body: &str) -> Self {
+        let headers = vec![(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"))];
+        Self { status, headers, body: Bytes::from(body.to_owned()) }
+    }
+
     /// With one more header.
     pub(super) fn with(mut self, name: &'static str, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
