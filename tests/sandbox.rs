@@ -7,6 +7,8 @@ mod bench;
 mod control;
 #[path = "sandbox/faults.rs"]
 mod faults;
+#[path = "sandbox/lead_bank.rs"]
+mod lead_bank;
 #[path = "sandbox/lead_connector.rs"]
 mod lead_connector;
 #[path = "sandbox/lead_desk.rs"]

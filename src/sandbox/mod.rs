@@ -21,6 +21,8 @@ mod dice;
 mod door;
 mod faults;
 mod foreground;
+mod idempotency;
+mod lead_bank;
 mod lead_connector;
 mod lead_desk;
 mod ledger;
@@ -49,6 +51,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use faults::{Fault, FaultPlan, FaultPlanError, Rule, Target, When};
 pub use foreground::run_foreground;
+pub use lead_bank::{API as LEAD_BANK, LeadBankOptions};
 pub use lead_connector::{API as LEAD_CONNECTOR, LeadConnectorOptions};
 pub use lead_desk::{API as LEAD_DESK, LeadDeskOptions};
 pub use ledger::{Effect, EffectKind, Ledger, LedgerLead, RequestRecord};
@@ -140,6 +143,11 @@ impl Running {
     /// `base_url` of a `lead_desk` destination with `api = "original"`.
     pub fn lead_desk_original_url(&self) -> String {
         format!("{}{}/", self.base_url(), lead_desk::ORIGINAL)
+    }
+
+    /// `base_url` of a `lead_bank` destination.
+    pub fn lead_bank_url(&self) -> String {
+        format!("{}{}", self.base_url(), lead_bank::PREFIX)
     }
 
     /// What it was started with.

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::faults::FaultPlan;
+use super::lead_bank::LeadBankOptions;
 use super::lead_connector::LeadConnectorOptions;
 use super::lead_desk::LeadDeskOptions;
 use crate::http::message::Rate;
@@ -38,6 +39,7 @@ pub struct SandboxOptions {
     pub seven_targets: SevenTargetsOptions,
     pub lead_connector: LeadConnectorOptions,
     pub lead_desk: LeadDeskOptions,
+    pub lead_bank: LeadBankOptions,
 }
 
 impl Default for SandboxOptions {
@@ -56,6 +58,7 @@ impl Default for SandboxOptions {
             seven_targets: SevenTargetsOptions::default(),
             lead_connector: LeadConnectorOptions::default(),
             lead_desk: LeadDeskOptions::default(),
+            lead_bank: LeadBankOptions::default(),
         }
     }
 }

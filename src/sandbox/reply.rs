@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio::time::Sleep;
 
 /// What the sandbox answers.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,

@@ -16,7 +16,7 @@ use super::refresh::RefreshTotals;
 use super::reply::Answer;
 use super::request::Incoming;
 use super::tokens::Tokens;
-use super::{lead_connector, lead_desk, live_data, seven_targets};
+use super::{lead_bank, lead_connector, lead_desk, live_data, seven_targets};
 
 /// How a service is declared.
 pub(super) struct Kind {
@@ -27,7 +27,8 @@ pub(super) struct Kind {
 }
 
 /// All that is served. A request belongs to the first that knows its path.
-pub(super) const KINDS: &[Kind] = &[live_data::KIND, seven_targets::KIND, lead_connector::KIND, lead_desk::KIND];
+pub(super) const KINDS: &[Kind] =
+    &[live_data::KIND, seven_targets::KIND, lead_connector::KIND, lead_desk::KIND, lead_bank::KIND];
 
 /// One remote service.
 pub(super) trait Service: fmt::Debug + Send + Sync {
@@ -155,6 +156,8 @@ pub(super) struct Call<'a> {
     pub(super) ttl: Duration,
     /// What spoils the reply, as in fault plans.
     pub(super) fault: Option<String>,
+    /// [`Service::begins`] was told of it.
+    pub(super) late: bool,
 }
 
 impl Call<'_> {

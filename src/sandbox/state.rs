@@ -135,6 +135,7 @@ impl Exchange {
             ledger: &self.state.ledger,
             ttl: self.state.options.token_ttl,
             fault: fault.map(|fault| fault.to_string()),
+            late: fault == Some(Fault::Late),
         })
     }
 
