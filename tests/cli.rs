@@ -192,7 +192,7 @@ fn start_sandbox(listen: &str) -> (std::process::Child, String) {
         config.push_str(&line);
         config.push('\n');
         // The last line of the last table.
-        if line.contains("rate = ") && config.contains("[destinations.bank]") {
+        if line.contains("rate = ") && config.contains("[destinations.plain]") {
             break;
         }
     }

@@ -5,6 +5,8 @@ mod bench;
 
 #[path = "sandbox/control.rs"]
 mod control;
+#[path = "sandbox/every_fault.rs"]
+mod every_fault;
 #[path = "sandbox/faults.rs"]
 mod faults;
 #[path = "sandbox/lead_bank.rs"]
@@ -17,5 +19,7 @@ mod lead_desk;
 mod limits;
 #[path = "sandbox/live_data.rs"]
 mod live_data;
+#[path = "sandbox/plain_crm.rs"]
+mod plain_crm;
 #[path = "sandbox/seven_targets.rs"]
 mod seven_targets;

@@ -345,6 +345,7 @@ Faults, as TARGET:KIND=WHEN:
                           lc_location_token, lc_installed
           lead_desk       ld_add, ld_exists, ld_find, ld_get, ld_lists; ld_create, ld_search, ld_campaigns, ld_token
           lead_bank       bank_create, bank_find, bank_get, bank_events, bank_token
+          plain_crm       plain_create, plain_search, plain_me, plain_token
   KIND    a status (401, 429, 503; 503-after: the lead is created all the same), 429-seconds, 429-date, 429-none
           reset, hang (and reset-after, hang-after), late, truncated, html, empty, drip, no-id
           error-body, other-lead (and error-body-after, other-lead-after): a success that lies

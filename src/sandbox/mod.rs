@@ -31,6 +31,7 @@ mod live_data;
 mod operation;
 mod options;
 mod people;
+mod plain_crm;
 mod refresh;
 mod reply;
 mod request;
@@ -58,6 +59,7 @@ pub use ledger::{Effect, EffectKind, Ledger, LedgerLead, RequestRecord};
 pub use limits::LimitTotals;
 pub use operation::{Api, Operation};
 pub use options::{Duplicate, LiveDataOptions, RetryAfter, SandboxOptions, SevenTargetsOptions, Timing, UnknownChoice};
+pub use plain_crm::{API as PLAIN_CRM, PlainCrmOptions};
 pub use refresh::RefreshTotals;
 pub use totals::Totals;
 
@@ -148,6 +150,11 @@ impl Running {
     /// `base_url` of a `lead_bank` destination.
     pub fn lead_bank_url(&self) -> String {
         format!("{}{}", self.base_url(), lead_bank::PREFIX)
+    }
+
+    /// The plain CRM: `/v1/contacts`, `/v1/me` and `/oauth/token` are below it.
+    pub fn plain_crm_url(&self) -> String {
+        format!("{}{}", self.base_url(), plain_crm::PREFIX)
     }
 
     /// What it was started with.

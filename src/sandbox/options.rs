@@ -10,6 +10,7 @@ use super::faults::FaultPlan;
 use super::lead_bank::LeadBankOptions;
 use super::lead_connector::LeadConnectorOptions;
 use super::lead_desk::LeadDeskOptions;
+use super::plain_crm::PlainCrmOptions;
 use crate::http::message::Rate;
 use crate::secret::Secret;
 
@@ -40,6 +41,7 @@ pub struct SandboxOptions {
     pub lead_connector: LeadConnectorOptions,
     pub lead_desk: LeadDeskOptions,
     pub lead_bank: LeadBankOptions,
+    pub plain_crm: PlainCrmOptions,
 }
 
 impl Default for SandboxOptions {
@@ -59,6 +61,7 @@ impl Default for SandboxOptions {
             lead_connector: LeadConnectorOptions::default(),
             lead_desk: LeadDeskOptions::default(),
             lead_bank: LeadBankOptions::default(),
+            plain_crm: PlainCrmOptions::default(),
         }
     }
 }

@@ -16,7 +16,7 @@ use super::refresh::RefreshTotals;
 use super::reply::Answer;
 use super::request::Incoming;
 use super::tokens::Tokens;
-use super::{lead_bank, lead_connector, lead_desk, live_data, seven_targets};
+use super::{lead_bank, lead_connector, lead_desk, live_data, plain_crm, seven_targets};
 
 /// How a service is declared.
 pub(super) struct Kind {
@@ -28,7 +28,7 @@ pub(super) struct Kind {
 
 /// All that is served. A request belongs to the first that knows its path.
 pub(super) const KINDS: &[Kind] =
-    &[live_data::KIND, seven_targets::KIND, lead_connector::KIND, lead_desk::KIND, lead_bank::KIND];
+    &[live_data::KIND, seven_targets::KIND, lead_connector::KIND, lead_desk::KIND, lead_bank::KIND, plain_crm::KIND];
 
 /// One remote service.
 pub(super) trait Service: fmt::Debug + Send + Sync {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use leadsync::http::message::Rate;
 use leadsync::sandbox::{Running, Sandbox, SandboxOptions, SevenTargetsOptions};
-use reqwest::{Client, Method, RequestBuilder, Response};
+use reqwest::{Client, ClientBuilder, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 
 pub const ASSISTANT: &str = "ashley@sandbox.example";
@@ -65,11 +65,15 @@ impl World {
 }
 
 pub fn client() -> Client {
+    builder().build().unwrap()
+}
+
+pub fn builder() -> ClientBuilder {
     static PROVIDER: Once = Once::new();
     PROVIDER.call_once(|| {
         let _ = rustls::crypto::ring::default_provider().install_default();
     });
-    Client::builder().no_proxy().timeout(Duration::from_secs(20)).build().unwrap()
+    Client::builder().no_proxy().timeout(Duration::from_secs(20))
 }
 
 pub async fn token(client: &Client, sandbox: &Running, secret: &str) -> Response {

@@ -109,3 +109,53 @@ async fn the_printed_configuration_is_toml_that_points_here() {
     assert_eq!(destination["rate"].as_str(), Some("20/s"));
     assert_eq!(config["enrich"]["organization"].as_str(), Some("o_sandbox"));
 }
+
+#[tokio::test]
+async fn destinations_that_are_printed_as_comments_are_toml_that_points_here_too() {
+    let sandbox = Sandbox::start(SandboxOptions::default()).await.unwrap();
+    let printed = sandbox.config_toml();
+    let (head, rest) = printed.split_once("\n# [").unwrap();
+    assert_eq!(head.parse::<toml::Table>().unwrap()["destinations"].as_table().unwrap().len(), 1);
+    let uncommented: String =
+        format!("# [{rest}").lines().map(|line| format!("{}\n", line.trim_start_matches("# "))).collect();
+    let config: toml::Table = uncommented.parse().unwrap();
+    let destinations = config["destinations"].as_table().unwrap();
+    let urls = [
+        ("bank", "lead_bank", "base_url", sandbox.lead_bank_url()),
+        ("calls", "lead_desk", "base_url", sandbox.lead_desk_original_url()),
+        ("crm", "lead_connector", "base_url", sandbox.lead_connector_url()),
+        ("plain", "http", "url", format!("{}/v1/contacts", sandbox.plain_crm_url())),
+    ];
+    assert_eq!(destinations.keys().collect::<Vec<_>>(), ["bank", "calls", "crm", "plain"]);
+    for (name, kind, key, url) in urls {
+        let section = &destinations[name];
+        assert_eq!((section["kind"].as_str(), section[key].as_str()), (Some(kind), Some(url.as_str())), "{name}");
+        assert!(section["rate"].is_str(), "{name}");
+    }
+    assert_eq!(destinations["plain"]["auth"]["style"].as_str(), Some("header"));
+    let body = destinations["plain"]["body"].as_str().unwrap();
+    assert_eq!(serde_json::from_str::<serde_json::Value>(body).unwrap()["email"], "{{ lead.email }}");
+}
+
+#[tokio::test]
+async fn one_ledger_tells_the_services_apart() {
+    let world = World::with(SandboxOptions::default()).await;
+    world.create("ann@example.com").await.unwrap();
+    let contact = json!({"email": "Ann@example.com"}).to_string();
+    let url = format!("{}/v1/contacts", world.sandbox.plain_crm_url());
+    let request = world.client.post(url).header("x-api-key", "sandbox-key").header("content-type", "application/json");
+    assert_eq!(request.body(contact).send().await.unwrap().status(), 201);
+
+    let (_, ledger) = world.admin(Method::GET, "/ledger?email=ann%40example.com", "").await;
+    let entries: Vec<_> =
+        ledger["leads"].as_array().unwrap().iter().map(|lead| (&lead["api"], &lead["creates"])).collect();
+    let one = json!(1);
+    assert_eq!(entries, [(&json!("seven_targets"), &one), (&json!("plain_crm"), &one)]);
+    assert_eq!(ledger["totals"]["created_at"], json!({"plain_crm": 1, "seven_targets": 1}));
+    assert_eq!(world.creates("ann@example.com"), 1);
+
+    let summary = world.sandbox.totals().to_string();
+    assert!(summary.contains("plain CRM      1 leads created") && !summary.contains("LeadDesk"), "{summary}");
+    let unknown = world.client.get(format!("{}/crm/v2", world.sandbox.base_url())).send().await.unwrap();
+    assert_eq!(unknown.status(), 404);
+}

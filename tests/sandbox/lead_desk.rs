@@ -12,6 +12,9 @@ use crate::bench::{client, header, json_of};
 const KEY: &str = "sandboxkeysandboxkeysandboxkey00";
 const PHONE: &str = "+358401234567";
 
+/// Names and values.
+type Arguments<'a> = &'a [(&'a str, &'a str)];
+
 struct Desk {
     sandbox: Running,
     client: Client,
@@ -117,7 +120,7 @@ async fn parameters_may_stand_in_the_address_and_a_list_may_be_a_number() {
 #[tokio::test]
 async fn errors_are_short_texts() {
     let desk = Desk::with(|_| {}).await;
-    let cases: [(&str, &str, &[(&str, &str)], &str); 9] = [
+    let cases: [(&str, &str, Arguments, &str); 9] = [
         ("contact", "add", &[("list", "102")], "ERR_ARGUMENT_MISSING:phone"),
         ("contact", "add", &[("phone", PHONE)], "ERR_ARGUMENT_MISSING:list"),
         ("contact", "add", &[("phone", PHONE), ("list", "Nobody's")], "ERR_NOT_FOUND:list"),

@@ -27,7 +27,7 @@ use entities::Entities;
 pub use options::LeadBankOptions;
 
 /// The service, for [`super::Ledger::leads_of`].
-pub const API: Api = Api::new("lead_bank", "Lead");
+pub const API: Api = Api::new("lead_bank", "Lead (bank)");
 const TOKEN: Operation = API.login("bank_token");
 const CREATE: Operation = API.call("bank_create");
 const FIND: Operation = API.call("bank_find");

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use reqwest::{Client, Method, Response};
+use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{App, LOCATION, PIT, ann, status_and_json};
-use crate::bench::{header, json_of};
+use crate::bench::{builder, header, json_of};
 
 #[tokio::test]
 async fn a_version_and_a_good_token_are_demanded_and_v3_may_stand_in_the_path() {
@@ -135,7 +135,7 @@ fn sent_back(reply: &Response, name: &str) -> Option<String> {
 #[tokio::test]
 async fn a_code_is_good_once_for_whoever_knows_its_verifier() {
     let app = App::with(|_| {}).await;
-    let browser = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let browser = builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     let verifier = "a-verifier-of-at-least-forty-three-characters-as-rfc-7636-asks";
     let challenge = BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(verifier));
     let authorize = async |more: &str| {
