@@ -337,6 +337,10 @@ Examples:
   leadsync sandbox
   leadsync sandbox --fault create:500=1% --fault create:reset-after=1% --ledger created.jsonl
 
+Serves Live Data and 7targets, and below a path of their own LeadConnector (/lead_connector), LeadDesk
+(/leaddesk/original/ and /leaddesk/rest), Lead, the bank (/lead_bank), and a plain CRM (/crm).
+GET /_sandbox lists what can be seen and changed while it runs.
+
 Faults, as TARGET:KIND=WHEN:
   TARGET  a call, or all calls of a service, or * for all:
           seven_targets   create, update, assistants, token

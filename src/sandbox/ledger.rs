@@ -254,7 +254,8 @@ impl Ledger {
         self.lead_of(seven_targets::API, email)
     }
 
-    /// A service's lead by e-mail address, or by what else it is told apart by; upper and lower case alike.
+    /// A service's lead by e-mail address, or by what else it is told apart by; upper and lower case alike. The newest,
+    /// if several have the address (on two LeadDesk lists, say).
     pub fn lead_of(&self, api: Api, who: &str) -> Option<LedgerLead> {
         let who = who.trim().to_lowercase();
         let book = self.lock();

@@ -5,6 +5,7 @@
 //! and `{"message": "…"}`.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -57,7 +58,6 @@ const FIELDS: [&str; 9] = [
     "customFields",
 ];
 
-#[derive(Debug)]
 struct StoredLead {
     id: u64,
     /// As first sent: it can't be changed.
@@ -66,16 +66,22 @@ struct StoredLead {
     fields: Map<String, Value>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Leads {
     by_email: HashMap<String, StoredLead>,
     email_of: HashMap<u64, String>,
 }
 
-#[derive(Debug)]
 pub(super) struct SevenTargets {
     options: SevenTargetsOptions,
     leads: Mutex<Leads>,
+}
+
+/// Shows no personal data.
+impl fmt::Debug for SevenTargets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SevenTargets").finish_non_exhaustive()
+    }
 }
 
 /// Why a body is not taken: 400 with this message.

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{API, LeadConnector, refused, version};
+use crate::http::message::is_loopback;
 use crate::sandbox::reply::Answer;
 use crate::sandbox::request::Incoming;
 use crate::sandbox::service::Call;
@@ -203,7 +204,9 @@ impl LeadConnector {
             return Err(bad("Invalid", "client_id"));
         }
         let redirect_uri = needed("redirect_uri")?;
-        let mut url = url::Url::parse(&redirect_uri).map_err(|_| bad("Invalid", "redirect_uri"))?;
+        // Whoever follows stays on this machine, as everything does here.
+        let url = url::Url::parse(&redirect_uri).ok().filter(is_loopback);
+        let mut url = url.ok_or_else(|| bad("Invalid", "redirect_uri"))?;
         let scope = needed("scope")?;
         if scope.split(' ').any(|asked| !self.options.scope.split(' ').any(|known| known == asked)) {
             return Err(bad("Invalid", "scope"));

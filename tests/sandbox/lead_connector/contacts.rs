@@ -78,6 +78,11 @@ async fn what_an_upsert_may_not_have_or_lacks_is_listed() {
         assert_eq!((status, texts(&reply["message"])), (422, reasons));
         assert_eq!((&reply["statusCode"], &reply["error"]), (&json!(422), &json!("Unprocessable Entity")));
     }
+    let mut another = ann();
+    another["createNewIfDuplicateAllowed"] = json!(true);
+    let (status, reply) = status_and_json(app.write("/contacts/", &another).send().await.unwrap()).await;
+    let reasons = texts(&reply["message"]);
+    assert_eq!((status, reasons), (422, vec!["property createNewIfDuplicateAllowed should not exist"]));
     assert_eq!(app.sandbox.totals().created, 0);
 }
 

@@ -174,6 +174,22 @@ async fn a_code_is_good_once_for_whoever_knows_its_verifier() {
         assert_eq!(exchange(&code, verifier).await.0, 400, "spent, whether it was good or not");
     }
     assert_eq!(authorize("&code_challenge=x&code_challenge_method=plain").await.status(), 400);
+    for (name, value) in
+        [("client_id", "x"), ("scope", "everything"), ("redirect_uri", "https://example.com/callback"), ("state", "")]
+    {
+        let url = format!("{}/oauth/authorize", app.sandbox.lead_connector_url());
+        let mut url = url::Url::parse(&url).unwrap();
+        let right = [
+            ("response_type", "code"),
+            ("client_id", "sandbox-client"),
+            ("scope", "contacts.write"),
+            ("redirect_uri", "http://127.0.0.1:8976/callback"),
+        ];
+        let asked = right.iter().map(|(key, right)| (*key, if *key == name { value } else { *right }));
+        url.query_pairs_mut().extend_pairs(asked);
+        let expected = if name == "state" { 302 } else { 400 };
+        assert_eq!(browser.get(url).send().await.unwrap().status(), expected, "{name}");
+    }
 }
 
 #[tokio::test]
