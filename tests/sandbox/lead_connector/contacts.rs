@@ -237,3 +237,17 @@ async fn an_upsert_whose_reply_is_spoilt_had_its_effect() {
     assert_eq!(app.creates("bea@example.com"), 0);
     assert_eq!(app.upsert(&bea).await.0, 200, "a private integration's token can't be revoked by a fault");
 }
+
+#[tokio::test]
+async fn an_injected_429_says_that_nothing_is_left_of_the_window_but_something_of_the_day() {
+    let app = App::with_faults("lc_upsert:429=#1,lc_upsert:429-seconds=#2").await;
+    for retry_after in [None, Some("1")] {
+        let reply = app.write("/contacts/upsert", &ann()).send().await.unwrap();
+        assert_eq!(reply.status(), 429);
+        let [window, day, found] = left(&reply);
+        assert_eq!((window, found), (Some("0"), retry_after), "the vendor's own has no Retry-After");
+        assert_ne!(day, Some("0"));
+    }
+    let reply = app.write("/contacts/upsert", &ann()).send().await.unwrap();
+    assert_eq!((reply.status().as_u16(), left(&reply)[0]), (200, Some("97")));
+}
