@@ -196,7 +196,7 @@ fn start_sandbox(listen: &str) -> (std::process::Child, String) {
         config.push_str(&line);
         config.push('\n');
         // The last line of the last table.
-        if line.starts_with("rate") && config.contains("[destinations.7targets]") {
+        if line.contains("rate = ") && config.contains("[destinations.plain]") {
             break;
         }
     }

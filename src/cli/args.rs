@@ -364,8 +364,19 @@ Examples:
   leadsync sandbox
   leadsync sandbox --fault create:500=1% --fault create:reset-after=1% --ledger created.jsonl
 
+Serves Live Data and 7targets, and below a path of their own LeadConnector (/lead_connector), LeadDesk
+(/leaddesk/original/ and /leaddesk/rest), Lead, the bank (/lead_bank), and a plain CRM (/crm).
+GET /_sandbox lists what can be seen and changed while it runs.
+
 Faults, as TARGET:KIND=WHEN:
-  TARGET  create, update, assistants, token (all four: seven_targets); find, session (both: live_data); *
+  TARGET  a call, or all calls of a service, or * for all:
+          seven_targets   create, update, assistants, token
+          live_data       find, session
+          lead_connector  lc_upsert, lc_create, lc_tag, lc_search, lc_get, lc_location, lc_token, lc_authorize,
+                          lc_location_token, lc_installed
+          lead_desk       ld_add, ld_exists, ld_find, ld_get, ld_lists; ld_create, ld_search, ld_campaigns, ld_token
+          lead_bank       bank_create, bank_find, bank_get, bank_events, bank_token
+          plain_crm       plain_create, plain_search, plain_me, plain_token
   KIND    a status (401, 429, 503; 503-after: the lead is created all the same), 429-seconds, 429-date, 429-none
           reset, hang (and reset-after, hang-after), late, truncated, html, empty, drip, no-id
           error-body, other-lead (and error-body-after, other-lead-after): a success that lies
