@@ -10,9 +10,7 @@ use sha2::Sha256;
 
 use super::seal::{Keyring, SealError};
 use super::{AuthError, hex};
-use crate::store::{Fingerprint, Vault};
-
-const PLACE: &str = "sealed_keys|fingerprint|key";
+use crate::store::{Fingerprint, SealedAt, Vault};
 
 /// HMAC-SHA-256 under a random key that the database keeps, sealed. The key is made once and never rotated: claims
 /// outlive purges, and a fingerprint that changed would let a lead through twice.
@@ -34,16 +32,17 @@ impl Fingerprinter {
     /// # Errors
     /// [`AuthError::Seal`] if the keyring doesn't open it, [`AuthError::Store`] if the database fails.
     pub async fn open(vault: &(impl Vault + ?Sized), keyring: &Keyring) -> Result<Self, AuthError> {
+        let place = SealedAt::Key(Self::NAME.to_owned()).place();
         let sealed = match vault.sealed_key(Self::NAME).await? {
             Some(sealed) => sealed,
             None => {
                 let mut key = [0_u8; 32];
                 getrandom::fill(&mut key).map_err(|_| SealError::NoRandomness)?;
                 // Of two processes that make one at the same time, both use the one that was stored first.
-                vault.keep_sealed_key(Self::NAME, &keyring.seal(&key, PLACE)?).await?
+                vault.keep_sealed_key(Self::NAME, &keyring.seal(&key, &place)?).await?
             }
         };
-        let key = keyring.open(&sealed, PLACE)?;
+        let key = keyring.open(&sealed, &place)?;
         let mac = Hmac::new_from_slice(&key).map_err(|_| SealError::Damaged { what: "no key" })?;
         Ok(Self(mac))
     }
