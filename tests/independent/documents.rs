@@ -1,0 +1,118 @@
+//! LeadConnector as its own OpenAPI documents have it, served by Prism.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use serde_json::Value;
+use url::form_urlencoded;
+
+use crate::servers::{Server, installed};
+use crate::wire::{Passed, Wire};
+
+/// The documents, as they were published.
+const PUBLISHED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/independent/openapi");
+
+/// The services of the API, each by one document.
+const SERVICES: [(&str, &str); 2] = [("/oauth/", "oauth-v3.json"), ("/contacts/", "contacts-v3.json")];
+
+/// The API at work, and what is known of it.
+pub struct Documents {
+    servers: Vec<(&'static str, Server)>,
+    /// By the same prefixes.
+    documents: Vec<(&'static str, Value)>,
+    _folder: tempfile::TempDir,
+}
+
+/// Prism with all of LeadConnector's documents that we need, started once; `None` if it is not installed.
+pub fn lead_connector() -> Option<&'static Documents> {
+    static API: OnceLock<Documents> = OnceLock::new();
+    let installed = installed()?;
+    Some(API.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let published = Path::new(PUBLISHED);
+        let common = Path::new("common").join("common-schemas.json");
+        for sub in ["common", "v3"] {
+            std::fs::create_dir(folder.path().join(sub)).unwrap();
+        }
+        std::fs::copy(published.join(&common), folder.path().join(&common)).unwrap();
+        let documents = SERVICES.map(|(prefix, name)| {
+            let mut document = read(&published.join("v3").join(name));
+            refuse_what_is_not_named(&mut document);
+            std::fs::write(folder.path().join("v3").join(name), document.to_string()).unwrap();
+            (prefix, document)
+        });
+        let servers = std::thread::scope(|scope| {
+            let folder = folder.path();
+            let starting = SERVICES
+                .map(|(prefix, name)| (prefix, scope.spawn(move || installed.prism(&folder.join("v3").join(name)))));
+            starting.map(|(prefix, starting)| (prefix, starting.join().unwrap()))
+        });
+        Documents { servers: servers.into(), documents: documents.into(), _folder: folder }
+    }))
+}
+
+fn read(path: &PathBuf) -> Value {
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+/// The live service answers 422, `property X should not exist`, to a field that its document does not name
+/// (<https://github.com/GoHighLevel/highlevel-api-docs/issues/262>); the document itself does not say so.
+fn refuse_what_is_not_named(document: &mut Value) {
+    let mut bodies = BTreeSet::new();
+    for path in document["paths"].as_object().unwrap().values() {
+        for operation in path.as_object().unwrap().values() {
+            let Some(content) = operation.pointer("/requestBody/content").and_then(Value::as_object) else { continue };
+            let schemas = content.values().filter_map(|media| media.pointer("/schema/$ref")?.as_str());
+            bodies.extend(schemas.filter_map(|it| it.strip_prefix('#')).map(str::to_owned));
+        }
+    }
+    assert!(!bodies.is_empty());
+    for body in bodies {
+        document.pointer_mut(&body).unwrap()["additionalProperties"] = false.into();
+    }
+}
+
+impl Documents {
+    /// A wire to it.
+    pub async fn wire(&self) -> Wire {
+        Wire::to(self.servers.iter().map(|(prefix, server)| (*prefix, server.url.clone()))).await
+    }
+
+    /// Fails if anything was found wrong with a request, or if it was not answered with success.
+    #[track_caller]
+    pub fn agree(&self, passed: &[Passed]) {
+        let wrong: Vec<String> = passed.iter().flat_map(|it| self.complaints(it)).collect();
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+
+    /// What is wrong with a request.
+    pub fn complaints(&self, passed: &Passed) -> Vec<String> {
+        let at = format!("{} {}", passed.method, passed.target);
+        let Some(reply) = &passed.reply else { return vec![format!("{at}: no reply")] };
+        let violations =
+            reply.headers.get("sl-violations").map(|it| String::from_utf8_lossy(it.as_bytes()).into_owned());
+        let violations: Vec<Value> = serde_json::from_str(violations.as_deref().unwrap_or("[]")).unwrap();
+        // What Prism finds wrong with the document's own example of an answer is not for us.
+        let ours = violations.iter().filter(|it| it["location"][0] == "request").map(|it| format!("{at}: {it}"));
+        let unknown = self.unknown_parameters(passed).into_iter().map(|it| format!("{at}: `{it}` is no parameter"));
+        let refused = (!reply.status.is_success())
+            .then(|| format!("{at}: {} {}", reply.status, String::from_utf8_lossy(&reply.body)));
+        ours.chain(unknown).chain(refused).collect()
+    }
+
+    /// Parameters of the query that the document does not name: Prism lets them pass.
+    fn unknown_parameters(&self, passed: &Passed) -> Vec<String> {
+        let Some((path, query)) = passed.target.split_once('?') else { return Vec::new() };
+        let (_, document) = self.documents.iter().find(|(prefix, _)| path.starts_with(prefix)).unwrap();
+        let method = passed.method.as_str().to_lowercase();
+        let operation = document["paths"].as_object().unwrap().iter().find(|(name, _)| *name == path);
+        let operation = operation.map(|(_, path)| &path[&method]).cloned().unwrap_or_default();
+        let named = |name: &str| {
+            let parameters = operation["parameters"].as_array().into_iter().flatten();
+            parameters.clone().any(|it| it["in"] == "query" && it["name"] == name)
+        };
+        let sent = form_urlencoded::parse(query.as_bytes()).into_owned().map(|(name, _)| name);
+        sent.filter(|name| !named(name)).collect()
+    }
+}
