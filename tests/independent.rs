@@ -10,6 +10,8 @@ mod support;
 #[path = "journeys/bench.rs"]
 mod bench;
 
+#[path = "independent/contacts.rs"]
+mod contacts;
 #[path = "independent/documents.rs"]
 mod documents;
 #[path = "independent/harness.rs"]

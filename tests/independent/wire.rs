@@ -1,12 +1,12 @@
 //! The wire between leadsync and a server: it keeps what passes, and can lose it.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -47,6 +47,8 @@ pub enum Fate {
     RequestHeld,
     /// The server carries it out; the reply is passed on at [`Wire::release`].
     ReplyHeld,
+    /// The server carries it out; the connection breaks at [`Wire::release`].
+    ReplyHeldAndLost,
 }
 
 /// A proxy on a socket of its own.
@@ -62,6 +64,8 @@ struct Line {
     passed: Mutex<Vec<Passed>>,
     /// By the path that they are for.
     fates: Mutex<VecDeque<(&'static str, Fate)>>,
+    /// What is passed on in place of a reply, by path.
+    instead: Mutex<HashMap<&'static str, &'static str>>,
     held: Mutex<usize>,
     released: Notify,
 }
@@ -101,6 +105,7 @@ impl Wire {
             client: client(),
             passed: Mutex::default(),
             fates: Mutex::default(),
+            instead: Mutex::default(),
             held: Mutex::default(),
             released: Notify::new(),
         });
@@ -131,6 +136,11 @@ impl Wire {
     /// What happens to the next requests to this path; to all after them nothing special.
     pub fn fates(&self, path: &'static str, fates: impl IntoIterator<Item = Fate>) {
         self.line.fates.lock().unwrap().extend(fates.into_iter().map(|fate| (path, fate)));
+    }
+
+    /// This JSON from now on in place of the bodies that the server has for this path.
+    pub fn instead(&self, path: &'static str, json: &'static str) {
+        self.line.instead.lock().unwrap().insert(path, json);
     }
 
     /// All that passed, in the order of its arrival.
@@ -173,7 +183,7 @@ impl Line {
                 self.hold().await;
                 return Err(broken());
             }
-            Some(Fate::ReplyLost | Fate::ReplyHeld) | None => {}
+            Some(Fate::ReplyLost | Fate::ReplyHeld | Fate::ReplyHeldAndLost) | None => {}
         }
         let (_, server) = self.servers.iter().find(|(prefix, _)| target.starts_with(prefix)).expect("a path is served");
         let url = server.join(&target).unwrap();
@@ -190,11 +200,19 @@ impl Line {
         match fate {
             Some(Fate::ReplyLost) => return Err(broken()),
             Some(Fate::ReplyHeld) => self.hold().await,
+            Some(Fate::ReplyHeldAndLost) => {
+                self.hold().await;
+                return Err(broken());
+            }
             _ => {}
         }
         let mut response = Response::new(Full::new(reply.body));
         *response.status_mut() = reply.status;
         *response.headers_mut() = reply.headers;
+        if let Some(json) = self.instead.lock().unwrap().get(head.uri.path()) {
+            *response.body_mut() = Full::from(*json);
+            response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
         for name in [http::header::TRANSFER_ENCODING, http::header::CONTENT_LENGTH, http::header::CONNECTION] {
             response.headers_mut().remove(name);
         }
