@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use leadsync::config::{self, ConfigError, EnrichKind, Environment, Kind, Settings, Sources, schema, values};
+use leadsync::connectors::registry;
 use leadsync::secret::Secret;
 use proptest::prelude::*;
 
@@ -34,7 +35,13 @@ fn error(text: &str) -> String {
 fn error_with(text: &str, pairs: &[(&str, &str)]) -> String {
     let message = parse_with(text, pairs).expect_err("the configuration was accepted").to_string();
     assert!(!message.contains(SECRET), "a secret is in {message}");
-    message
+    // Whatever kinds of destination there are.
+    let kinds: Vec<String> = registry::NAMES.iter().map(|name| format!("\"{name}\"")).collect();
+    let in_words = |or: &str| match kinds.split_last() {
+        Some((last, firsts)) if or.is_empty() => format!("{} or {last}", firsts.join(", ")),
+        _ => kinds.join(or),
+    };
+    message.replace(&in_words(""), "KINDS").replace(&in_words(" or "), "KINDS")
 }
 
 fn root(path: &str) -> PathBuf {
@@ -222,7 +229,7 @@ fn a_variable_that_names_no_key_is_an_error_with_the_nearest() {
     insta::assert_snapshot!(of("LEADSYNC_DESTINATION__7TARGETS__RATE", "5/s"), @"LEADSYNC_DESTINATION__7TARGETS__RATE: unknown key `destination.7targets.rate`; did you mean LEADSYNC_DESTINATIONS__7TARGETS__RATE?");
     insta::assert_snapshot!(of("LEADSYNC_RUN__COLOUR", "blue"), @"LEADSYNC_RUN__COLOUR: unknown key `run.colour`; known here: lease, wait, grace");
     insta::assert_snapshot!(of("LEADSYNC_DESTINATIONS__7TARGETS", SECRET), @"LEADSYNC_DESTINATIONS__7TARGETS: names a whole table; set its keys one by one, such as LEADSYNC_DESTINATIONS__7TARGETS__KIND");
-    insta::assert_snapshot!(of("LEADSYNC_DESTINATIONS__7TARGET__CLIENT_SECRET", SECRET), @r#"LEADSYNC_DESTINATIONS__7TARGET__CLIENT_SECRET: `destinations.7target.kind` is not set; expected "seven_targets"; did you mean the destination `7targets`?"#);
+    insta::assert_snapshot!(of("LEADSYNC_DESTINATIONS__7TARGET__CLIENT_SECRET", SECRET), @r#"LEADSYNC_DESTINATIONS__7TARGET__CLIENT_SECRET: `destinations.7target.kind` is not set; expected KINDS; did you mean the destination `7targets`?"#);
     insta::assert_snapshot!(of("LEADSYNC_DESTINATIONS__7-TARGETS__RATE", "5/s"), @"LEADSYNC_DESTINATIONS__7-TARGETS__RATE: `7-targets` can't be a destination's name; expected lower-case letters, digits and _, such as [destinations.7_targets]");
     insta::assert_snapshot!(of("LEADSYNC_RUN__LEASE", "60"), @r#"LEADSYNC_RUN__LEASE: `run.lease` is "60"; expected a duration such as "60s", "500ms", "15min", "2h" or "30d""#);
     insta::assert_snapshot!(of("LEADSYNC__RUN__LEASE", "60s"), @"LEADSYNC__RUN__LEASE: unknown key `_run.lease`; did you mean LEADSYNC_RUN__LEASE?");
@@ -309,9 +316,9 @@ fn what_must_fit_together_is_checked() {
     insta::assert_snapshot!(error(&format!("{DESTINATION}default = false\n")), @"leadsync.toml:3:11: `destinations.7targets.default` is false, but leads have nowhere else to go; remove it");
     insta::assert_snapshot!(error("[destinations.7-Targets]\nkind = \"seven_targets\"\n"), @"leadsync.toml:1:15: `7-Targets` can't be a destination's name; expected lower-case letters, digits and _, such as [destinations.7_targets]");
     insta::assert_snapshot!(error("[destinations.enrich]\nkind = \"seven_targets\"\n"), @"leadsync.toml:1:15: a destination can't be called `enrich`: reports use that name for the look-up; choose another");
-    insta::assert_snapshot!(error("[destinations.crm]\n"), @r#"leadsync.toml:1:15: `destinations.crm.kind` is not set; expected "seven_targets""#);
-    insta::assert_snapshot!(error("[destinations.crm]\nkind = \"${KIND}\"\n"), @r#"leadsync.toml:1:15: `destinations.crm.kind` is not set (${KIND}, which is not in the environment); expected "seven_targets""#);
-    insta::assert_snapshot!(error("[destinations.crm]\nkind = \"lead_connector\"\n"), @r#"leadsync.toml:2:8: `destinations.crm.kind` is "lead_connector"; expected "seven_targets""#);
+    insta::assert_snapshot!(error("[destinations.crm]\n"), @r#"leadsync.toml:1:15: `destinations.crm.kind` is not set; expected KINDS"#);
+    insta::assert_snapshot!(error("[destinations.crm]\nkind = \"${KIND}\"\n"), @r#"leadsync.toml:1:15: `destinations.crm.kind` is not set (${KIND}, which is not in the environment); expected KINDS"#);
+    insta::assert_snapshot!(error("[destinations.crm]\nkind = \"salesforce\"\n"), @r#"leadsync.toml:2:8: `destinations.crm.kind` is "salesforce"; expected KINDS"#);
     insta::assert_snapshot!(error("[enrich]\n"), @r#"leadsync.toml:1:2: `enrich.kind` is not set; expected "live_data" or "none""#);
     insta::assert_snapshot!(error("[enrich]\nkind = \"live_data\"\nclient_secret = \"a\"\napi_key = \"b\"\n"), @"leadsync.toml:4:11: `enrich.client_secret`, `enrich.api_key` are all set, each another way to log in; keep one of them");
     insta::assert_snapshot!(error(&format!("{DESTINATION}[destinations.7targets.fields]\nrate = \"5/s\"\n")), @"leadsync.toml:4:8: `destinations.7targets.fields.rate` is a setting of [destinations.7targets]; move it above [destinations.7targets.fields]");

@@ -5,6 +5,8 @@ mod support;
 use std::fs;
 use std::path::Path;
 
+use leadsync::config::{self, Environment};
+use leadsync::connectors::registry;
 use support::database::{Kind, TestDatabase};
 
 fn sample(name: &str) -> String {
@@ -40,5 +42,28 @@ async fn every_column_that_the_readme_names_is_there_under_that_name() {
     for kind in [Kind::Sqlite, Kind::Postgres] {
         let database = TestDatabase::new(kind).await;
         assert_eq!(database.sql(&format!("SELECT {} FROM leads", columns.join(", "))), "", "{kind:?}");
+    }
+}
+
+/// The samples of single systems, with made-up secrets.
+#[test]
+fn every_sample_configuration_is_complete() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples");
+    for file in fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        // The large one is held to every key in tests/config.rs, the sandbox's to the sandbox.
+        if !name.ends_with(".toml") || ["leadsync.toml", "sandbox.toml"].contains(&name.as_str()) {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        let variables = text.split("${").skip(1).map(|rest| rest.split(['}', ':']).next().unwrap());
+        let environment: Environment = variables.map(|variable| (variable, "made-up")).collect();
+        let settings = config::parse(&name, &text, environment).unwrap_or_else(|error| panic!("{error}"));
+        for destination in settings.destinations.values() {
+            let missing = registry::missing(destination);
+            assert!(missing.is_empty(), "{name}: {missing:?}");
+            registry::destination(destination).err().iter().for_each(|error| panic!("{name}: {error}"));
+        }
     }
 }

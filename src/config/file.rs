@@ -13,6 +13,7 @@ use super::layers::{Item, Layer, Unset};
 use super::lookup;
 use super::problem::{ConfigError, Place, Problem};
 use super::sources::{Environment, Sources};
+use crate::connectors::registry;
 
 /// A configuration is a few kilobytes; what is larger is some other file.
 const MAX_BYTES: u64 = 256 << 10;
@@ -92,7 +93,7 @@ pub(super) fn parse(name: &str, text: &str, environment: &Environment, problems:
         }
         return None;
     }
-    let mut walk = Walk { lines, environment, problems, layer: Layer::default() };
+    let mut walk = Walk { lines, environment, problems, layer: Layer::default(), kind: None };
     walk.table(&[], table.get_ref());
     Some(walk.layer)
 }
@@ -152,17 +153,23 @@ struct Walk<'a> {
     environment: &'a Environment,
     problems: &'a mut Vec<Problem>,
     layer: Layer,
+    /// Of the destination whose table this is, if it says so.
+    kind: Option<&'static str>,
 }
 
 impl Walk<'_> {
     fn table(&mut self, path: &[&str], table: &DeTable<'_>) {
+        if let ["destinations", _] = path {
+            let kind = table.get("kind").and_then(|kind| kind.get_ref().as_str());
+            self.kind = kind.and_then(registry::kind).map(|kind| kind.name);
+        }
         for (name, value) in table {
             let path: Vec<&str> = path.iter().copied().chain([name.get_ref().as_ref()]).collect();
             let place = self.lines.place(name.span().start);
             if let Some(found) = lookup::find(&path) {
                 self.key(&path, found, value);
             } else if !lookup::is_table(&path) {
-                self.problems.push(Problem::at(&place, unknown(&path)));
+                self.problems.push(Problem::at(&place, unknown(&path, self.kind)));
             } else if path.len() == 2 && path[0] == "destinations" && !is_destination_name(path[1]) {
                 self.problems.push(Problem::at(&place, bad_name(path[1])));
             } else if let DeValue::Table(below) = value.get_ref() {
@@ -245,9 +252,9 @@ pub(super) fn shown(path: &[&str]) -> String {
     names.join(".")
 }
 
-fn unknown(path: &[&str]) -> String {
+fn unknown(path: &[&str], kind: Option<&str>) -> String {
     let Some((name, table)) = path.split_last() else { return String::new() };
-    let names = lookup::names_below(table);
+    let names = lookup::names_below_for(table, kind);
     if let Some(near) = lookup::nearest(name, names.iter().map(String::as_str)) {
         return format!("unknown key `{}`; did you mean `{near}`?", shown(path));
     }
@@ -256,12 +263,12 @@ fn unknown(path: &[&str]) -> String {
         let tables: Vec<String> = elsewhere.iter().map(|table| format!("[{table}]")).collect();
         return format!("unknown key `{}`; it belongs into {}", shown(path), tables.join(" or "));
     }
-    format!("unknown key `{}`; {}", shown(path), names_here(table))
+    format!("unknown key `{}`; {}", shown(path), names_here(table, kind))
 }
 
 /// "known here: a, b, c".
-pub(super) fn names_here(table: &[&str]) -> String {
-    format!("known here: {}", lookup::names_below(table).join(", "))
+pub(super) fn names_here(table: &[&str], kind: Option<&str>) -> String {
+    format!("known here: {}", lookup::names_below_for(table, kind).join(", "))
 }
 
 /// Destination names stand in environment variables, SQL and file names.

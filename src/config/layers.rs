@@ -95,7 +95,8 @@ pub(super) fn environment(environment: &Environment, file: &Layer, problems: &mu
         let lowered = rest.to_lowercase();
         let segments: Vec<&str> = lowered.split("__").collect();
         let Some((mut path, found)) = find(&segments) else {
-            problems.push(Problem::at(&place, unknown(&segments)));
+            let kind = kind_in(file, &segments);
+            problems.push(Problem::at(&place, unknown(&segments, kind.as_deref())));
             continue;
         };
         if let Some(name) = path.strip_prefix("destinations.").and_then(|rest| rest.split('.').next())
@@ -139,7 +140,14 @@ fn find(segments: &[&str]) -> Option<(String, lookup::Match)> {
     })
 }
 
-fn unknown(segments: &[&str]) -> String {
+/// The kind that the file gives the destination.
+fn kind_in(file: &Layer, segments: &[&str]) -> Option<String> {
+    let ["destinations", name, ..] = segments else { return None };
+    let kind = file.items.get(&format!("destinations.{name}.kind"))?.raw.text()?;
+    registry::kind(kind).map(|kind| kind.name.to_owned())
+}
+
+fn unknown(segments: &[&str], kind: Option<&str>) -> String {
     let path = segments.join(".");
     if lookup::is_table(segments) {
         let below = lookup::names_below(segments).into_iter().find(|name| !name.starts_with('<'));
@@ -147,14 +155,14 @@ fn unknown(segments: &[&str]) -> String {
         return format!("names a whole table; set its keys one by one, such as {example}");
     }
     let bad = (0..segments.len()).find(|at| !lookup::is_table(&segments[..=*at])).unwrap_or_default();
-    let names = lookup::names_below(&segments[..bad]);
+    let names = lookup::names_below_for(&segments[..bad], kind);
     match lookup::nearest(segments[bad], names.iter().map(String::as_str)) {
         Some(near) => {
             let meant: Vec<&str> =
                 segments.iter().enumerate().map(|(at, name)| if at == bad { near } else { name }).collect();
             format!("unknown key `{path}`; did you mean {}?", schema::variable(&meant.join(".")))
         }
-        None => format!("unknown key `{path}`; {}", super::file::names_here(&segments[..bad])),
+        None => format!("unknown key `{path}`; {}", super::file::names_here(&segments[..bad], kind)),
     }
 }
 

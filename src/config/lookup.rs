@@ -70,8 +70,15 @@ pub(super) fn is_table(segments: &[&str]) -> bool {
 
 /// What may stand directly below this path: keys and tables, in the table's order; `_file` twins too.
 pub(super) fn names_below(segments: &[&str]) -> Vec<String> {
+    names_below_for(segments, None)
+}
+
+/// The same for a destination of this kind, if it is known.
+pub(super) fn names_below_for(segments: &[&str], kind: Option<&str>) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
-    for key in keys() {
+    let is_destination = segments.first() == Some(&"destinations");
+    let ours = |key: &&Key| !is_destination || key.of.is_empty() || kind.is_none_or(|kind| kind == key.of);
+    for key in keys().iter().filter(ours) {
         let pattern: Vec<&str> = key.path.split('.').collect();
         if pattern.len() <= segments.len()
             || !pattern.iter().zip(segments).all(|(pattern, segment)| fits(pattern, segment))

@@ -4,6 +4,7 @@
 //! A connector is one folder (`mod.rs` the trait's implementation, `wire.rs` the bodies, `tests.rs`, `fixtures/`) and one
 //! line in the registry (`registry.rs`).
 
+mod any_http;
 pub(crate) mod channel;
 pub mod classify;
 pub(crate) mod discretion;

@@ -153,7 +153,30 @@ impl Template {
     /// # Errors
     /// [`TemplateError`], naming the key, what was found and the nearest name that exists.
     pub fn compile(key: &str, text: &str) -> Result<Self, TemplateError> {
+        Self::compile_in(Environment::new(), key, text)
+    }
+
+    /// The same for an address: whatever the template prints is percent-encoded, so that a lead's values stay within the
+    /// path segment or the parameter that they are written into.
+    ///
+    /// # Errors
+    /// As [`Template::compile`].
+    pub fn compile_address(key: &str, text: &str) -> Result<Self, TemplateError> {
         let mut environment = Environment::new();
+        environment.set_formatter(|out, _, value| {
+            if value.is_undefined() || value.is_none() {
+                return Err(ErrorKind::UndefinedError.into());
+            }
+            // However they are written, an address takes these for steps up its path.
+            if matches!(value.to_string().trim(), "." | "..") {
+                return Err(ErrorKind::InvalidOperation.into());
+            }
+            out.write_str(&percent_encoded(&value.to_string())).map_err(|_| ErrorKind::WriteFailure.into())
+        });
+        Self::compile_in(environment, key, text)
+    }
+
+    fn compile_in(mut environment: Environment<'static>, key: &str, text: &str) -> Result<Self, TemplateError> {
         environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
         environment.set_fuel(Some(FUEL));
         bound_filters(&mut environment);
@@ -223,6 +246,11 @@ impl Template {
             _ => Ok(output.into_text()),
         }
     }
+}
+
+/// As RFC 3986, 2.1, wants it: in a path a `+` is a plus.
+fn percent_encoded(text: &str) -> String {
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
 }
 
 /// Fuel counts steps, not bytes: filters that make much of little in one step are left out, or stop at [`MOST_BYTES`].
