@@ -71,7 +71,7 @@ mod armed {
         "finish_run",
     ];
     /// Requests, by the names that the call log gives them.
-    const REQUESTS: [&str; 5] = ["check", "token", "lookup", "create", "find"];
+    const REQUESTS: [&str; 6] = ["check", "token", "lookup", "create", "find", "complete"];
 
     impl At {
         fn name(self) -> &'static str {

@@ -46,6 +46,22 @@ async fn the_documents_know_the_parameters() {
     }
 }
 
+#[tokio::test]
+async fn the_documents_know_the_fields_of_a_form() {
+    let Some(api) = lead_connector() else { return };
+    let good = [("clientId", "a"), ("clientSecret", "b"), ("grantType", "refresh_token"), ("refreshToken", "c")];
+    let with_more: Vec<(&str, &str)> = good.into_iter().chain([("refresh_token", "c")]).collect();
+    for (form, complaint) in [(&good[..], None), (&good[1..], Some("clientId")), (&with_more, Some("refresh_token"))] {
+        let wire = api.wire().await;
+        client().post(wire.url("/oauth/token")).header("version", "v3").form(form).send().await.unwrap();
+        let said = api.complaints(&wire.passed()[0]).join("\n");
+        match complaint {
+            None => assert_eq!(said, ""),
+            Some(word) => assert!(said.contains(word), "`{word}` is missing in: {said}"),
+        }
+    }
+}
+
 async fn exchange(issuer: &Issuer, refresh_token: &str) -> reqwest::Result<(StatusCode, serde_json::Value)> {
     let form = [("grant_type", "refresh_token"), ("refresh_token", refresh_token)];
     let request = client().post(issuer.wire.url("/oauth/token")).basic_auth(CLIENT, Some(SECRET)).form(&form);

@@ -88,7 +88,8 @@ fn leaves_unknown(point: &str) -> bool {
 fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for kind in [Kind::Sqlite, Kind::Postgres] {
-        for point in leadsync::crash::points() {
+        // What is created here has nothing that is completed afterwards.
+        for point in leadsync::crash::points().into_iter().filter(|point| !point.starts_with("complete.")) {
             for passing in passings(&point) {
                 let point = if *passing == 1 { point.clone() } else { format!("{point}@{passing}") };
                 for policy in POLICIES {
