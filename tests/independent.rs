@@ -20,5 +20,7 @@ mod harness;
 mod issuer;
 #[path = "independent/servers.rs"]
 mod servers;
+#[path = "independent/tokens.rs"]
+mod tokens;
 #[path = "independent/wire.rs"]
 mod wire;

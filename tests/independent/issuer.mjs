@@ -54,6 +54,11 @@ function refuse(response, statusCode, error) {
   response.body = { error };
 }
 
+// A chain begins with what is handed out.
+function begin(response) {
+  chains.push({ current: response.body.refresh_token, spent: [], revoked: false });
+}
+
 // A refresh token, spent by this.
 function exchange(response, presented) {
   const chain = chains.find((it) => it.current === presented || it.spent.includes(presented));
@@ -75,7 +80,7 @@ function redeem(response, { code, redirect_uri, code_verifier }) {
   codes.delete(code);
   const good = asked && asked.redirect_uri === redirect_uri && asked.method === 'S256' && code_verifier;
   if (!good) return refuse(response, 400, 'invalid_grant');
-  chains.push({ current: response.body.refresh_token, spent: [], revoked: false });
+  begin(response);
 }
 
 service.on(Events.BeforeAuthorizeRedirect, ({ url }, req) => {
@@ -97,6 +102,7 @@ service.on(Events.BeforeResponse, (response, req) => {
   if (id === undefined || clients[id] !== secret) refuse(response, 401, 'invalid_client');
   else if (grant === 'refresh_token') exchange(response, refresh_token);
   else if (grant === 'authorization_code') redeem(response, req.body);
+  else if (grant === 'password') begin(response);
   const fields = Object.keys(req.body).sort();
   const status = response.statusCode;
   book.tokens.push({ grant, client: id, place, encoding, scope, refresh_token, fields, status });
