@@ -6,6 +6,7 @@
 
 #[cfg(test)]
 pub(crate) mod fake;
+mod fields;
 mod fingerprint;
 pub mod grant;
 #[cfg(test)]
@@ -20,6 +21,7 @@ use http::HeaderName;
 use sha2::{Digest, Sha256};
 use url::Url;
 
+pub use fields::FieldSealer;
 pub use fingerprint::Fingerprinter;
 pub use grant::{Client, ClientPlace, Grant, IssuedToken};
 pub use tokens::Tokens;

@@ -142,6 +142,7 @@ impl From<ImportError> for Failure {
             ImportError::Csv(error) => error.into(),
             ImportError::Store(error) => error.into(),
             ImportError::ReaderDied { .. } => Self::new(Exit::Bug, error),
+            ImportError::Seal(_) => Self::new(Exit::Unavailable, error),
         }
     }
 }

@@ -77,7 +77,7 @@ async fn job(
     let normalising = &site.settings.normalise;
     let patience = Patience { term: site.settings.run.lease, hurry: &stop, last: LAST_ANSWER };
     let (loaded, sources) =
-        load(&*site.store, &*site.clock, run, files, &plan.destinations, normalising, patience).await?;
+        load(&*site.store, &*site.clock, run, files, &plan.destinations, normalising, &site.sealing, patience).await?;
     // Written now, and again if the run rejects more: a kill in mid-run must not cost the operator the list.
     let mut written = write_rejected(&*site.store, run, &sources, patience).await?;
     let mut unlisted = None;

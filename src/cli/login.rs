@@ -144,7 +144,7 @@ fn said_no(error: RedirectError) -> Failure {
 }
 
 fn nobody_came(args: &LoginArgs) -> Failure {
-    let again = words::leadsync(&format!("auth login {} --paste", args.name));
+    let again = words::leadsync(format!("auth login {} --paste", args.name));
     Failure::usage("nobody came back from the login within 5 minutes")
         .hint(format!("start it once more; with a browser on another machine: {again}"))
 }

@@ -85,7 +85,8 @@ enum Sent {
 }
 
 async fn create(lane: &Lane, mut lead: Leased) -> Settlement {
-    let Some(prepared) = lead.prepared.clone() else { return unprepared(&lead) };
+    let Some(stored) = lead.prepared.clone() else { return unprepared(&lead) };
+    let Some(prepared) = lane.opened(&stored) else { return Settlement::PutBack };
     let request = match lane.destination.create(&prepared) {
         Ok(request) => request,
         Err(unsendable) => return refused(&lead, unsendable.to_string()),

@@ -45,6 +45,16 @@ impl Lane {
         None
     }
 
+    /// Writes a step of a lead that stays in hand. False if it is no longer in ours; accounted for.
+    pub async fn write_on(&self, lead: &Leased, step: Step) -> bool {
+        let Some(written) = self.write(lead, vec![step]).await else { return false };
+        if matches!(written.outcome, StepOutcome::Applied { .. }) {
+            return true;
+        }
+        self.account_for(lead, written, Next::Halted);
+        false
+    }
+
     /// Gives up the lease, nothing else.
     pub async fn put_back(&self, lead: &Leased) {
         let step = Step { release: true, ..Step::of(lead) };

@@ -10,7 +10,9 @@ use tokio::sync::mpsc;
 
 use super::away::{Patience, patiently};
 use super::normalise::normalise;
+use super::sealing::Sealing;
 use super::source::csv::{CsvError, CsvRow, CsvSource, RejectSource, RejectsError, write_rejects};
+use crate::auth::seal::SealError;
 use crate::clock::Clock;
 use crate::config::{CsvSettings, NormaliseSettings};
 use crate::lead::Origin;
@@ -68,6 +70,9 @@ pub enum ImportError {
     /// The database can't be used; rows loaded before stay.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A value that must not be stored readable can't be sealed.
+    #[error(transparent)]
+    Seal(#[from] SealError),
 }
 
 /// A file that was opened and whose header was understood.
@@ -114,6 +119,7 @@ pub async fn load(
     files: Vec<OpenFile>,
     destinations: &[String],
     normalising: &NormaliseSettings,
+    sealing: &Sealing,
     patience: Patience<'_>,
 ) -> Result<(Loaded, Vec<(String, RejectSource)>), ImportError> {
     let mut loaded = Loaded::default();
@@ -128,7 +134,8 @@ pub async fn load(
         let mut reading = tokio::task::spawn_blocking(move || read(file, &destinations, &normalising, &batches));
         loop {
             match patience.hurry.run_until_cancelled(inbox.recv()).await {
-                Some(Some(batch)) => {
+                Some(Some(mut batch)) => {
+                    batch.iter_mut().try_for_each(|row| sealing.seal_row(row))?;
                     // A batch is one transaction: its last row stands for all.
                     if let Some(last) = batch.last() {
                         let add = || store.enqueue(run, &batch, clock.now());

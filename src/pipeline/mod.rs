@@ -22,6 +22,7 @@ mod prepare;
 pub mod progress;
 mod record;
 pub mod run;
+mod sealing;
 mod shared;
 pub mod site;
 pub mod source;

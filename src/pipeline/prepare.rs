@@ -28,6 +28,7 @@ struct Candidate {
 
 /// Prepares a bite of raw leads; returns those that are ready to be sent. All others are out of hand.
 pub async fn prepare(lane: &Lane, leases: Vec<Leased>, place: Place) -> Vec<Leased> {
+    let leases = lane.sealed(leases).await;
     let mut candidates = Vec::with_capacity(leases.len());
     let mut settled = Vec::new();
     for lease in leases {
@@ -223,7 +224,9 @@ fn verdict_on(lane: &Lane, prepared: &Prepared, changed: bool) -> Option<(Event,
     if changed && skips {
         return Some((Event::SetAside, "the person is no longer at the e-mail's company".to_owned()));
     }
-    lane.destination.create(prepared).err().map(|unsendable| (Event::Refused, unsendable.to_string()))
+    // What can't be opened stops the lane, and stays as it is.
+    let prepared = lane.opened(prepared)?;
+    lane.destination.create(&prepared).err().map(|unsendable| (Event::Refused, unsendable.to_string()))
 }
 
 fn ended(lease: Leased, event: Event, reason: String) -> (Leased, Settlement) {

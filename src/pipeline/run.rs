@@ -97,6 +97,7 @@ pub async fn run(
         leases,
         account: Arc::clone(&account),
         fingerprints: site.fingerprints.clone(),
+        sealing: site.sealing.clone(),
         normalise: site.settings.normalise.clone(),
         lookup,
         backoff: Backoff::new(site.settings.retry.initial_interval, site.settings.retry.max_interval),

@@ -11,6 +11,7 @@ use super::account::Account;
 use super::away::{self, LAST_ANSWER, Patience};
 use super::enrich::LookUps;
 use super::leases::Leases;
+use super::sealing::Sealing;
 use super::writer::Writer;
 use crate::auth::Fingerprinter;
 use crate::clock::Clock;
@@ -27,6 +28,7 @@ pub struct Shared {
     pub leases: Arc<Leases>,
     pub account: Arc<Account>,
     pub fingerprints: Fingerprinter,
+    pub sealing: Sealing,
     pub normalise: NormaliseSettings,
     /// `None`: look-ups are off.
     pub lookup: Option<LookUps>,

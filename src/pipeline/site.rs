@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::sealing::Sealing;
 use crate::auth::grant::BrowserLogin;
 use crate::auth::seal::{KeyFile, Keyring, SealError};
 use crate::auth::{Account, AuthError, Fingerprinter, Tokens};
@@ -23,6 +24,7 @@ pub struct Site {
     /// The same clock, to be kept true to the database's.
     pub database_clock: Option<Arc<AdjustedClock>>,
     pub fingerprints: Fingerprinter,
+    pub sealing: Sealing,
     http: HttpClient,
     keyring: Keyring,
 }
@@ -74,7 +76,8 @@ impl Site {
         let (clock, database_clock) = clock_of(&*store).await?;
         let keyring = keyring(&settings, &*store).await?;
         let fingerprints = Fingerprinter::open(&*store, &keyring).await?;
-        Ok(Self { settings, store, clock, database_clock, fingerprints, http: HttpClient::new(), keyring })
+        let sealing = Sealing::open(&settings, &*store, &keyring).await?;
+        Ok(Self { settings, store, clock, database_clock, fingerprints, sealing, http: HttpClient::new(), keyring })
     }
 
     /// The account, bound to its limits; `egress` is the way out that its calls and its token requests take.

@@ -137,6 +137,8 @@ pub struct Step {
     pub remote_id: Option<String>,
     /// With `Event::Prepared`: what will be sent, the claim to win, and the look-up it came from.
     pub prepared: Option<Box<Preparation>>,
+    /// Takes the place of `leads.custom_fields`: with a value sealed that stood there readable.
+    pub custom_fields: Option<String>,
     /// With `Event::SendStarted`: when the request is about to leave.
     pub sent_at: Option<Timestamp>,
     /// Not due before this moment; `None` leaves the column as it is.
@@ -164,6 +166,7 @@ impl Step {
             reason: None,
             remote_id: None,
             prepared: None,
+            custom_fields: None,
             sent_at: None,
             not_before: None,
             add_attempts: 0,

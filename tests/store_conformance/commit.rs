@@ -14,6 +14,7 @@ cases![
     an_illegal_move_changes_nothing,
     a_step_without_event_moves_scheduling_only,
     an_intent_forgets_the_probes_of_the_last_one,
+    a_value_that_stood_there_readable_is_replaced,
     committing_the_same_batch_again_changes_nothing,
     a_repeated_batch_says_again_whom_it_reinstated,
     steps_for_a_lead_that_is_gone_are_lost,
@@ -105,6 +106,16 @@ async fn a_step_without_event_moves_scheduling_only(bench: Bench) {
     assert_eq!((record.reason.as_deref(), record.lease_expires, record.finished_at), (Some("no reply"), None, None));
     let again = bench.lease(&bench.ask(1), later(70)).await.unwrap().remove(0);
     assert_eq!((again.state, again.probes, again.sent_at), (LeadState::Sending, 3, Some(NOW)));
+}
+
+async fn a_value_that_stood_there_readable_is_replaced(bench: Bench) {
+    let lead = bench.one().await;
+    let custom_fields = || async { bench.record(lead.id).await.raw.custom_fields };
+    let sealed = Some(r#"{"tax_id": "sealed:x"}"#.to_owned());
+    bench.step(Step { custom_fields: sealed.clone(), ..Step::of(&lead) }).await;
+    assert_eq!(custom_fields().await, sealed);
+    bench.step(prepare(&lead, "ann")).await;
+    assert_eq!(custom_fields().await, sealed, "a step without says nothing of it");
 }
 
 async fn an_intent_forgets_the_probes_of_the_last_one(bench: Bench) {

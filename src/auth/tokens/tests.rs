@@ -1,4 +1,5 @@
 mod fleet;
+mod login;
 mod rotation;
 
 use std::net::SocketAddr;

@@ -76,7 +76,8 @@ pub(super) async fn refused_unless_there(
 
 /// A lead found `sending`: nobody knows whether its create arrived.
 pub(super) async fn look(lane: &Lane, lead: Leased) -> Settlement {
-    let Some(prepared) = lead.prepared.clone() else { return unprepared(&lead) };
+    let Some(stored) = lead.prepared.clone() else { return unprepared(&lead) };
+    let Some(prepared) = lane.opened(&stored) else { return Settlement::PutBack };
     let question = match lane.destination.on_unknown() {
         UnknownPolicy::Find => lane.destination.find(&prepared),
         UnknownPolicy::Hold | UnknownPolicy::Retry => None,

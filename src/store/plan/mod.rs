@@ -119,6 +119,8 @@ pub(super) struct Change<'a> {
     pub(super) remote_id: Option<String>,
     /// What will be sent, if it changes.
     pub(super) content: Option<Option<&'a Preparation>>,
+    /// What stands there instead, if it changes.
+    pub(super) custom_fields: Option<&'a str>,
 }
 
 /// Why a duplicate was skipped, as `leads.reason` says it.
@@ -140,7 +142,8 @@ struct Planner<'a> {
 
 impl<'a> Planner<'a> {
     fn new(world: &'a World, now: Timestamp) -> Self {
-        let unchanged = |row: &Row| Change { row: row.clone(), reason: None, remote_id: None, content: None };
+        let unchanged =
+            |row: &Row| Change { row: row.clone(), reason: None, remote_id: None, content: None, custom_fields: None };
         Self {
             world,
             now,

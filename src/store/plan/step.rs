@@ -202,7 +202,8 @@ impl<'a> Planner<'a> {
 }
 
 /// Everything of a step that is neither event nor claim.
-fn schedule(change: &mut Change<'_>, step: &Step) {
+fn schedule<'a>(change: &mut Change<'a>, step: &'a Step) {
+    change.custom_fields = step.custom_fields.as_deref().or(change.custom_fields);
     let row = &mut change.row;
     row.last_step = Some(step.id);
     if step.event == Some(Event::Prepared) {

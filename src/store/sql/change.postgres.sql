@@ -14,6 +14,7 @@ SET state = c.state,
     normal_email = CASE WHEN c.prepared_set THEN c.normal_email ELSE leads.normal_email END,
     enriched = CASE WHEN c.prepared_set THEN c.enriched ELSE leads.enriched END,
     lookup_call_id = CASE WHEN c.prepared_set THEN c.lookup_call_id ELSE leads.lookup_call_id END,
+    custom_fields = COALESCE(c.custom_fields, leads.custom_fields),
     fingerprint = c.fingerprint,
     duplicate_of = c.duplicate_of,
     sent_at_ms = c.sent_at_ms,
@@ -24,7 +25,8 @@ SET state = c.state,
 FROM json_to_recordset($1::json) AS c (
     id bigint, state text, reason text, reason_set boolean, remote_id text, attempts bigint, deferrals bigint,
     probes bigint, not_before_ms bigint, lease_token bigint, lease_expires_ms bigint, run_id bigint, prepared
-    text, normal_email text, enriched boolean, lookup_call_id bigint, prepared_set boolean, fingerprint text,
+    text, normal_email text, enriched boolean, lookup_call_id bigint, prepared_set boolean, custom_fields text,
+    fingerprint text,
     duplicate_of bigint, sent_at_ms bigint, finished_at_ms bigint, last_step bigint
 )
 WHERE leads.id = c.id

@@ -15,6 +15,7 @@ SET state = c.value ->> 'state',
     enriched = CASE WHEN c.value ->> 'prepared_set' THEN c.value ->> 'enriched' ELSE leads.enriched END,
     lookup_call_id =
         CASE WHEN c.value ->> 'prepared_set' THEN c.value ->> 'lookup_call_id' ELSE leads.lookup_call_id END,
+    custom_fields = COALESCE(c.value ->> 'custom_fields', leads.custom_fields),
     fingerprint = c.value ->> 'fingerprint',
     duplicate_of = c.value ->> 'duplicate_of',
     sent_at_ms = c.value ->> 'sent_at_ms',

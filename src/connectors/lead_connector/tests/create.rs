@@ -56,7 +56,7 @@ fn custom_fields_go_by_id_where_the_name_looks_like_one_and_else_by_key() {
 #[test]
 fn a_field_that_no_template_can_fill_is_told_with_what_to_do() {
     let field = |name: &str| refused(&format!("[destinations.crm.fields]\n\"{name}\" = \"x\""));
-    insta::assert_snapshot!(field("firstname"), @"destinations.crm.fields.firstname: found `firstname`, which no template can fill, expected `firstName`?");
+    assert!(field("fistName").ends_with("found `fistName`, which no template can fill, expected `firstName`?"));
     insta::assert_snapshot!(field("email"), @"destinations.crm.fields.email: found `email`, which no template can fill, expected no template for it: it is what leads are told apart by");
     assert!(field("locationId").ends_with("expected the key `location_id` of the destination"));
     assert!(field("createNewIfDuplicateAllowed").contains("which no template can fill"));
