@@ -18,6 +18,8 @@ mod documents;
 mod harness;
 #[path = "independent/issuer.rs"]
 mod issuer;
+#[path = "independent/logins.rs"]
+mod logins;
 #[path = "independent/servers.rs"]
 mod servers;
 #[path = "independent/tokens.rs"]

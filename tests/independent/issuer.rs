@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::bench::{Bench, Said};
 use crate::servers::{Server, installed};
 use crate::wire::{Wire, client};
 
@@ -29,6 +30,22 @@ impl Issuer {
         Some(Self { server, wire, client: client() })
     }
 
+    /// A location of LeadConnector, in the dated version, whose token requests are those of RFC 6749: the destination
+    /// `crm`, without a login yet.
+    pub fn location(&self, bench: &Bench) {
+        for (key, value) in [
+            ("kind", "lead_connector"),
+            ("api_version", "2021-07-28"),
+            ("location_id", "ve9EPM428h8vShlRW1KT"),
+            ("timeout", "5s"),
+            ("client_id", CLIENT),
+            ("client_secret", SECRET),
+            ("base_url", &self.wire.url("")),
+        ] {
+            bench.set(&format!("destinations.crm.{key}"), value);
+        }
+    }
+
     /// What it wrote down; see `issuer.mjs`.
     pub async fn book(&self) -> Value {
         let text = self.client.get(self.server.url.join("book").unwrap()).send().await.unwrap().text().await.unwrap();
@@ -51,4 +68,22 @@ impl Issuer {
         let url = self.server.url.join("revoke-access").unwrap();
         assert!(self.client.post(url).send().await.unwrap().status().is_success());
     }
+}
+
+/// What the API answers as a location of LeadConnector.
+pub fn location_routes() -> Value {
+    json!([
+        {"method": "GET", "path": "/contacts/search/duplicate", "status": 200, "body": {"contact": null}},
+        {"method": "POST", "path": "/contacts/upsert", "status": 201,
+            "body": {"new": true, "contact": {"id": "contact-{n}"}}},
+    ])
+}
+
+/// Fails if a token was said: a refresh token, or a signed one, all of which begin so.
+#[track_caller]
+pub fn quiet(said: Said) -> Said {
+    for secret in [SEED, "eyJ"] {
+        assert!(!said.err.contains(secret) && !said.out.contains(secret), "{said:?}");
+    }
+    said
 }

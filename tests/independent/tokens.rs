@@ -2,14 +2,14 @@
 //! turn, and asked for once more if an answer was lost.
 
 use std::collections::BTreeSet;
-use std::fmt::Write;
+use std::ops::RangeInclusive;
 
 use futures_util::future::join_all;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, Said, csv, email, until};
-use crate::issuer::{CLIENT, Issuer, SECRET, SEED};
+use crate::issuer::{CLIENT, Issuer, SECRET, SEED, location_routes, quiet};
 use crate::support::database::Kind;
 use crate::wire::Fate;
 
@@ -18,6 +18,7 @@ journeys![
     a_user_s_password_brings_a_chain,
     a_chain_goes_on_from_run_to_run,
     eight_workers_exchange_each_refresh_token_once,
+    eight_workers_share_the_chain_of_a_location,
     an_exchange_whose_answer_is_lost_is_made_once_more,
     an_exchange_whose_worker_is_killed_is_made_once_more,
 ];
@@ -88,15 +89,6 @@ impl Set {
     }
 }
 
-/// Fails if a token was said: a refresh token, or a signed one, all of which begin so.
-#[track_caller]
-fn quiet(said: Said) -> Said {
-    for secret in [SEED, "eyJ"] {
-        assert!(!said.err.contains(secret) && !said.out.contains(secret), "{said:?}");
-    }
-    said
-}
-
 async fn a_client_s_token_is_asked_for_in_every_form(kind: Kind) {
     for (place, encoding) in [("basic", "form"), ("body", "form"), ("basic", "json"), ("body", "json")] {
         let Some(set) = Set::new(kind, "client_credentials", json!({})).await else { return };
@@ -158,6 +150,22 @@ async fn eight_workers_exchange_each_refresh_token_once(kind: Kind) {
     let Some(set) = Set::new(kind, "refresh_token", json!({"expires_in": 3})).await else { return };
     set.set("rate", "25/s");
     set.queue(1..=250).await;
+    eight_workers(&set, 1..=250).await;
+}
+
+async fn eight_workers_share_the_chain_of_a_location(kind: Kind) {
+    let options = json!({"expires_in": 3, "routes": location_routes()});
+    let Some(set) = Set::new(kind, "none", options).await else { return };
+    set.issuer.location(&set.bench);
+    set.bench.set("destinations.crm.refresh_token", SEED);
+    set.bench.set("destinations.crm.rate", "25/s");
+    set.bench.file("leads.csv", csv(1..=250));
+    let args = ["import", "--queue-only", "--destination", "crm", "leads.csv"];
+    set.bench.leadsync(&args).await.ends(0);
+    eight_workers(&set, 1..=250).await;
+}
+
+async fn eight_workers(set: &Set, leads: RangeInclusive<usize>) {
     let workers = (0..8).map(|_| set.bench.start(&["run"])).collect::<Vec<_>>();
     for said in join_all(workers.into_iter().map(|worker| worker.ended())).await {
         // Whoever finds nothing to do is done; the rest may be left to others.
@@ -165,7 +173,7 @@ async fn eight_workers_exchange_each_refresh_token_once(kind: Kind) {
         assert!([0, 4].contains(&said.code), "{said:?}");
     }
     set.run().await.ends(0);
-    set.has_exactly(1..=250).await;
+    set.has_exactly(leads).await;
     let tokens = set.issuer.tokens().await;
     assert!(tokens.iter().all(|it| it["status"] == 200), "{tokens:?}");
     let presented = set.presented().await;
@@ -199,8 +207,7 @@ async fn ended_well(set: &Set, lost: &Lost, said: Said) {
     let what = lost.what;
     let went_on = lost.replays.1 == 0;
     let tried = set.issuer.wire.passed_to(TOKEN).len();
-    let mut told = String::new();
-    write!(told, "{what}: {} requests\n{said:?}", tried).unwrap();
+    let told = format!("{what}: {tried} requests\n{said:?}");
     assert_eq!(said.code, if went_on { 0 } else { 2 }, "{told}");
     assert_eq!(set.issuer.replays().await, lost.replays, "{told}");
     // The first, whose answer was lost, and its repeat, with the same token.
