@@ -33,19 +33,24 @@ pub struct Installed {
     node: PathBuf,
 }
 
-/// What is installed; `None` if nothing is, which is said past the test harness, since that would swallow it.
+/// What is installed; `None` if nothing is, which is said once and past the test harness, since that would swallow it.
 ///
 /// # Panics
 /// If nothing is although `LEADSYNC_TEST_INDEPENDENT` says that it must be.
 pub fn installed() -> Option<&'static Installed> {
     static INSTALLED: OnceLock<Result<Installed, String>> = OnceLock::new();
-    match INSTALLED.get_or_init(find) {
+    let found = INSTALLED.get_or_init(|| {
+        let found = find();
+        if let Err(why) = &found {
+            let said = format!("SKIPPED, since {why}: leadsync against servers that others wrote\n");
+            let _ = std::io::stderr().write_all(said.as_bytes());
+        }
+        found
+    });
+    match found {
         Ok(installed) => Some(installed),
         Err(why) => {
             assert!(std::env::var_os("LEADSYNC_TEST_INDEPENDENT").is_none(), "{why}");
-            let test = std::thread::current().name().unwrap_or_default().to_owned();
-            let said = format!("SKIPPED, since {why} (scripts/test --all installs them): {test}\n");
-            let _ = std::io::stderr().write_all(said.as_bytes());
             None
         }
     }
@@ -59,7 +64,7 @@ fn find() -> Result<Installed, String> {
         let node = node(&folder)?;
         Ok(Installed { folder, node })
     } else {
-        Err(format!("servers that others wrote are not installed, or others than wanted, in {}", folder.display()))
+        Err(format!("what package-lock.json names is not in {} (scripts/test --all installs it)", folder.display()))
     }
 }
 

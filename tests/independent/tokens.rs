@@ -19,8 +19,7 @@ journeys![
     a_chain_goes_on_from_run_to_run,
     eight_workers_exchange_each_refresh_token_once,
     eight_workers_share_the_chain_of_a_location,
-    an_exchange_whose_answer_is_lost_is_made_once_more,
-    an_exchange_whose_worker_is_killed_is_made_once_more,
+    an_exchange_that_nobody_heard_of_is_made_once_more,
 ];
 
 const TOKEN: &str = "/oauth/token";
@@ -226,34 +225,37 @@ async fn ended_well(set: &Set, lost: &Lost, said: Said) {
     assert_eq!(set.issuer.wire.passed_to(TOKEN).len(), 2, "{what}");
 }
 
-async fn an_exchange_whose_answer_is_lost_is_made_once_more(kind: Kind) {
-    let cases = fates(Fate::RequestLost, Fate::ReplyLost).map(async |lost| {
-        let Some(set) = Set::new(kind, "refresh_token", json!({"grace": lost.grace})).await else { return };
-        set.queue([1]).await;
-        set.issuer.wire.fates(TOKEN, [lost.fate]);
-        let said = set.run().await;
-        ended_well(&set, &lost, said).await;
-    });
-    join_all(cases).await;
+/// All at once, since each waits until the first request can't be at work any more.
+async fn an_exchange_that_nobody_heard_of_is_made_once_more(kind: Kind) {
+    let lost = fates(Fate::RequestLost, Fate::ReplyLost).map(async |lost| is_lost(kind, lost).await);
+    let killed = fates(Fate::RequestHeld, Fate::ReplyHeld).map(async |lost| is_killed(kind, lost).await);
+    tokio::join!(join_all(lost), join_all(killed));
 }
 
-async fn an_exchange_whose_worker_is_killed_is_made_once_more(kind: Kind) {
-    let cases = fates(Fate::RequestHeld, Fate::ReplyHeld).map(async |lost| {
-        let Some(set) = Set::new(kind, "refresh_token", json!({"grace": lost.grace})).await else { return };
-        set.queue([1]).await;
-        set.issuer.wire.fates(TOKEN, [lost.fate]);
-        let dies = set.bench.start(&["run"]);
-        until("it exchanges the refresh token", || set.issuer.wire.held() == 1).await;
-        // The others wait for their turn.
-        let others = [set.bench.start(&["run"]), set.bench.start(&["run"])];
-        dies.signal(Signal::KILL);
-        dies.ended().await.ends(137);
-        set.issuer.wire.release();
-        let said = join_all(others.map(|other| other.ended())).await.into_iter().map(quiet);
-        let [one, other] = said.collect::<Vec<_>>().try_into().unwrap();
-        // One of them had the lead, the other found it taken, or nothing left.
-        let worse = if one.code >= other.code { one } else { other };
-        ended_well(&set, &lost, worse).await;
-    });
-    join_all(cases).await;
+/// The connection breaks.
+async fn is_lost(kind: Kind, lost: Lost) {
+    let Some(set) = Set::new(kind, "refresh_token", json!({"grace": lost.grace})).await else { return };
+    set.queue([1]).await;
+    set.issuer.wire.fates(TOKEN, [lost.fate]);
+    let said = set.run().await;
+    ended_well(&set, &lost, said).await;
+}
+
+/// The worker dies.
+async fn is_killed(kind: Kind, lost: Lost) {
+    let Some(set) = Set::new(kind, "refresh_token", json!({"grace": lost.grace})).await else { return };
+    set.queue([1]).await;
+    set.issuer.wire.fates(TOKEN, [lost.fate]);
+    let dies = set.bench.start(&["run"]);
+    until("it exchanges the refresh token", || set.issuer.wire.held() == 1).await;
+    // The others wait for their turn.
+    let others = [set.bench.start(&["run"]), set.bench.start(&["run"])];
+    dies.signal(Signal::KILL);
+    dies.ended().await.ends(137);
+    set.issuer.wire.release();
+    let [one, other] = others.map(|other| other.ended());
+    let (one, other) = tokio::join!(one, other);
+    // One of them had the lead; the other found it taken, or nothing left.
+    let worse = if one.code >= other.code { one } else { other };
+    ended_well(&set, &lost, quiet(worse)).await;
 }
