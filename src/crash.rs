@@ -49,7 +49,7 @@ mod armed {
     const VARIABLE: &str = "LEADSYNC_CRASH";
 
     /// Transactions that write, by the names that errors give them.
-    const TRANSACTIONS: [&str; 19] = [
+    const TRANSACTIONS: [&str; 22] = [
         "migrate",
         "keep_sealed_key",
         "begin_run",
@@ -63,11 +63,14 @@ mod armed {
         "begin_refresh",
         "replace_token",
         "abandon_refresh",
+        "reseal",
         "take_quota",
         "share_places",
         "remember",
         "log_calls",
         "pause",
+        "pause_by_hand",
+        "resume_by_hand",
         "finish_run",
     ];
     /// Requests, by the names that the call log gives them.

@@ -28,8 +28,9 @@ fn leadsync_with(args: &[&str], env: &[(&str, &str)]) -> Said {
     Said { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
 }
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 17] = [
     "demo",
+    "init",
     "import",
     "run",
     "status",
@@ -37,6 +38,8 @@ const COMMANDS: [&str; 14] = [
     "results",
     "retry",
     "resolve",
+    "pause",
+    "resume",
     "db",
     "config",
     "auth",
@@ -74,7 +77,7 @@ fn version_names_program_and_version() {
 
 #[test]
 fn usage_errors_end_with_2_and_leave_stdout_empty() {
-    let wrong: [&[&str]; 14] = [
+    let wrong: [&[&str]; 15] = [
         &[],
         &["frobnicate"],
         &["import"],
@@ -89,6 +92,7 @@ fn usage_errors_end_with_2_and_leave_stdout_empty() {
         &["retry", "--state", "unconfirmed"],
         &["resolve", "17"],
         &["completions", "cobol"],
+        &["init", "--with-secrets"],
     ];
     for args in wrong {
         let said = leadsync(args);
@@ -192,7 +196,7 @@ fn start_sandbox(listen: &str) -> (std::process::Child, String) {
         config.push_str(&line);
         config.push('\n');
         // The last line of the last table.
-        if line.starts_with("rate") && config.contains("[destinations.7targets]") {
+        if line.contains("rate = ") && config.contains("[destinations.plain]") {
             break;
         }
     }
@@ -291,6 +295,9 @@ fn commands_that_only_look_make_no_database() {
         &["retry", "--id", "1"],
         &["resolve", "1", "--absent"],
         &["auth", "status"],
+        &["auth", "rekey"],
+        &["pause", "enrich"],
+        &["resume", "enrich"],
         &["db", "status"],
     ] {
         let said = place.run(args);
@@ -415,7 +422,7 @@ fn an_import_is_told_explained_and_repeated_without_sending_anything() {
     assert!(lines.iter().all(|line| line["remote_id"].is_string()), "{results}");
 
     let auth = place.run(&["auth", "status"]).out;
-    assert!(auth.contains("7targets  good until") && auth.contains("enrich    good until"), "{auth}");
+    assert!(auth.contains("7targets  ok  expires in") && auth.contains("enrich    ok  expires in"), "{auth}");
 
     let again = place.run(&["import", "leads.csv", "--accept-rejects"]);
     assert_eq!(again.code, 0, "{}", again.err);
@@ -543,4 +550,86 @@ fn a_demo_that_can_not_write_says_where_to_go() {
     assert_eq!((said.code, said.out.as_str()), (4, ""));
     assert!(said.err.contains("could not write to the folder leadsync-demo"), "{}", said.err);
     assert!(said.err.contains("hint: start the demo in a directory that you may write to"), "{}", said.err);
+}
+
+// init
+
+/// The same, in a directory that outlives it; standard input is `input`.
+fn leadsync_in(place: &std::path::Path, args: &[&str], input: &str) -> Said {
+    let mut command = Command::cargo_bin("leadsync").unwrap();
+    command.args(args).current_dir(place).env("XDG_CONFIG_HOME", place).env_remove("DATABASE_URL");
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("LEADSYNC_")) {
+        command.env_remove(name);
+    }
+    let output = command.env("NO_COLOR", "1").write_stdin(input).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Said { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
+}
+
+const CONNECTION: &str =
+    "InitiateOAuth=GETANDREFRESH;OAuthClientId=app;OAuthClientSecret=hunter2;User=ann;Password='hunt;er3';Verbosity=3";
+
+#[test]
+fn init_writes_the_sample_once_and_never_over_another_file() {
+    let place = tempfile::tempdir().unwrap();
+    let said = leadsync_in(place.path(), &["init"], "");
+    assert_eq!((said.code, said.out.as_str()), (0, ""), "{}", said.err);
+    assert!(said.err.contains("wrote leadsync.toml") && said.err.contains("config check"), "{}", said.err);
+    let written = std::fs::read_to_string(place.path().join("leadsync.toml")).unwrap();
+    assert_eq!(written, std::fs::read_to_string("samples/leadsync.toml").unwrap());
+    assert_eq!(leadsync_in(place.path(), &["config", "show"], "").code, 0);
+
+    std::fs::write(place.path().join("leadsync.toml"), "mine").unwrap();
+    let said = leadsync_in(place.path(), &["init"], "");
+    assert_eq!((said.code, said.out.as_str()), (2, ""));
+    assert!(said.err.contains("leadsync.toml is there already") && said.err.contains("--output"), "{}", said.err);
+    assert_eq!(std::fs::read_to_string(place.path().join("leadsync.toml")).unwrap(), "mine");
+    let said = leadsync_in(place.path(), &["init", "-o", "no/such/folder/x.toml"], "");
+    assert_eq!(said.code, 2, "{}", said.err);
+    assert_eq!(leadsync_in(place.path(), &["-q", "init", "-o", "x.toml"], "").err, "");
+}
+
+#[test]
+fn init_translates_a_connection_string_and_keeps_its_secrets_to_itself() {
+    let place = tempfile::tempdir().unwrap();
+    let from_stdin = leadsync_in(place.path(), &["init", "--from-connection-string", "-"], CONNECTION);
+    let said = leadsync_in(place.path(), &["init", "--from-connection-string", CONNECTION], "");
+    assert_eq!((said.code, &said.out), (0, &from_stdin.out), "{}", said.err);
+    assert!(said.out.contains("auth.initiate = \"get_and_refresh\"") && said.out.contains("username = \"ann\""));
+    assert!(!said.out.contains("hunt") && !said.err.contains("hunt"), "{}{}", said.out, said.err);
+    assert!(said.err.contains("`Verbosity` is not known here"), "{}", said.err);
+    let names = "LEADDESK_BASE_URL, LEADDESK_CONTACT_LIST_ID, LEADDESK_CLIENT_SECRET, LEADDESK_PASSWORD";
+    assert!(said.err.contains(names), "{}", said.err);
+    assert!(!place.path().join("leadsync.toml").exists());
+
+    let whole = ["init", "--with-secrets", "-o", "leaddesk.toml", "--from-connection-string", CONNECTION];
+    let said = leadsync_in(place.path(), &whole, "");
+    assert_eq!((said.code, said.out.as_str()), (0, ""), "{}", said.err);
+    let path = place.path().join("leaddesk.toml");
+    let written = std::fs::read_to_string(&path).unwrap();
+    assert!(written.contains("password = \"hunt;er3\""), "{written}");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    let said = leadsync_in(place.path(), &whole, "");
+    assert_eq!(said.code, 2);
+    assert!(!said.err.contains("hunt"), "{}", said.err);
+}
+
+#[test]
+fn init_refuses_a_connection_string_that_it_can_not_read_without_repeating_it() {
+    let place = tempfile::tempdir().unwrap();
+    for (text, words) in [
+        ("OAuthClientSecret=\"hunter2", "`OAuthClientSecret` is not closed"),
+        ("hunter2", "part 1"),
+        ("AuthScheme=Basic;Password=hunter2", "`AuthScheme`"),
+        ("InitiateOAuth=sometimes;Password=hunter2", "OFF, GETANDREFRESH or REFRESH"),
+        ("", "it is empty"),
+    ] {
+        let said = leadsync_in(place.path(), &["init", "--from-connection-string", "-"], text);
+        assert_eq!((said.code, said.out.as_str()), (2, ""), "{text}");
+        assert!(said.err.contains(words) && !said.err.contains("hunter"), "{text}: {}", said.err);
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use leadsync::config::{
     self, DestinationSettings, EnrichKind, EnrichSettings, Environment, JobChanged, LiveDataSettings, Prefer,
     WhenUnavailable,
@@ -23,22 +23,59 @@ struct Case {
     destination: Arc<dyn Destination>,
     created: &'static [u8],
     remote_id: &'static str,
-    duplicate: (u16, &'static str),
+    /// How it says that the lead is there already, where it does.
+    duplicate: Option<(u16, &'static str)>,
+    /// Note and context are sent too.
+    takes_notes: bool,
+    check_method: Method,
 }
 
 fn destinations() -> Vec<Case> {
+    let lead_desk = registry::destination(&destination(LEAD_DESK)).unwrap();
+    // It finds its list's number by the check.
+    let lists = reply(200, &[], br#"[{"id": 123, "name": "Website leads"}]"#);
+    assert!(matches!(lead_desk.check(&[lists]), CheckStep::Passed(_)));
+    let get = Method::GET;
     vec![
         Case {
             destination: registry::destination(&destination(SEVEN_TARGETS)).unwrap(),
             created: include_bytes!("../src/connectors/seven_targets/fixtures/created.json"),
             remote_id: "2345",
-            duplicate: (409, r#"{"message":"Lead already exists"}"#),
+            duplicate: Some((409, r#"{"message":"Lead already exists"}"#)),
+            takes_notes: true,
+            check_method: get.clone(),
+        },
+        Case {
+            destination: lead_desk,
+            created: br#"{"success": true, "contact_id": 88}"#,
+            remote_id: "88",
+            duplicate: None,
+            takes_notes: true,
+            check_method: Method::POST,
+        },
+        Case {
+            destination: registry::destination(&destination(LEAD_DESK_REST)).unwrap(),
+            created: br#"{"id": 456}"#,
+            remote_id: "456",
+            duplicate: None,
+            takes_notes: true,
+            check_method: get.clone(),
+        },
+        Case {
+            destination: registry::destination(&destination(LEAD_BANK)).unwrap(),
+            created: include_bytes!("../src/connectors/lead_bank/fixtures/created.json"),
+            remote_id: "entity_2f6dUQk4sZ",
+            duplicate: None,
+            takes_notes: false,
+            check_method: get.clone(),
         },
         Case {
             destination: registry::destination(&destination(LEAD_CONNECTOR)).unwrap(),
             created: include_bytes!("../src/connectors/lead_connector/fixtures/upserted.json"),
             remote_id: "seD4PfOuKoVMLkEZqohJ",
-            duplicate: (400, include_str!("../src/connectors/lead_connector/fixtures/duplicate.json")),
+            duplicate: Some((400, include_str!("../src/connectors/lead_connector/fixtures/duplicate.json"))),
+            takes_notes: true,
+            check_method: Method::GET,
         },
     ]
 }
@@ -57,6 +94,29 @@ assistant_email = "ashley@acme.example"
 rate = "none"
 [destinations.x.fields]
 designation = "{{ person.title or lead.job_title }}"
+"#;
+
+const LEAD_DESK: &str = r#"
+kind = "lead_desk"
+auth_key = "hush-hush"
+contact_list = "Website leads"
+"#;
+
+const LEAD_DESK_REST: &str = r#"
+kind = "lead_desk"
+api = "rest"
+base_url = "https://restapi-nor.leaddesk.com/stable"
+contact_list_id = 123
+client_id = "client"
+client_secret = "hush-hush"
+leaddesk_client_id = "7"
+"#;
+
+const LEAD_BANK: &str = r#"
+kind = "lead_bank"
+client_id = "client"
+client_secret = "hush-hush"
+entities = true
 "#;
 
 const LEAD_CONNECTOR: &str = r#"
@@ -106,7 +166,14 @@ fn prepared(lead: Lead) -> Prepared {
 
 /// A lead with what every destination needs and nothing more.
 fn bare() -> Lead {
-    Lead { email: "ann@acme.example".into(), first_name: Some("Ann".into()), ..Lead::default() }
+    Lead {
+        email: "ann@acme.example".into(),
+        first_name: Some("Ann".into()),
+        last_name: Some("Bee".into()),
+        phone: Some("+14155550101".into()),
+        custom_fields: BTreeMap::from([("tax_id".into(), "123456789".into())]),
+        ..Lead::default()
+    }
 }
 
 /// Scripts, emoji, quotes, line breaks and control characters in every field.
@@ -123,7 +190,10 @@ fn unicode() -> Lead {
         source: text("Messe Köln"),
         context: text("line one\nline two\t{{ not a template }}"),
         note: text("null \u{7} \\ / %00"),
-        custom_fields: BTreeMap::from([("größe".into(), "10\u{a0}000 €".into())]),
+        custom_fields: BTreeMap::from([
+            ("größe".into(), "10\u{a0}000 €".into()),
+            ("tax_id".into(), "123-45-6789".into()),
+        ]),
         external_id: text("x/1"),
     }
 }
@@ -136,7 +206,12 @@ fn reply(status: u16, headers: &[(&'static str, &str)], body: &[u8]) -> Reply {
     Reply { status: StatusCode::from_u16(status).unwrap(), headers: map, body: Bytes::copy_from_slice(body) }
 }
 
-fn json(request: &Request) -> serde_json::Value {
+/// The body, JSON or a form.
+fn body_of(request: &Request) -> serde_json::Value {
+    if request.headers["content-type"] == "application/x-www-form-urlencoded" {
+        let pairs = url::form_urlencoded::parse(&request.body).into_owned();
+        return pairs.map(|(name, value)| (name, serde_json::Value::String(value))).collect();
+    }
     assert_eq!(request.headers["content-type"], "application/json");
     serde_json::from_slice(&request.body).unwrap()
 }
@@ -167,16 +242,18 @@ fn judge(destination: &dyn Destination, asked: Asked, reply: Reply) -> Verdict {
 
 #[test]
 fn unicode_arrives_unchanged() {
-    for Case { destination, .. } in destinations() {
+    for Case { destination, takes_notes, .. } in destinations() {
         let lead = unicode();
-        let body = json(&destination.create(&prepared(lead.clone())).unwrap());
+        let body = body_of(&destination.create(&prepared(lead.clone())).unwrap());
         let sent = texts(&body);
-        for text in [Some(&lead.email), lead.first_name.as_ref(), lead.context.as_ref(), lead.note.as_ref()] {
-            assert!(sent.contains(&text.unwrap().as_str()), "{}: {body}", destination.kind());
+        let notes = [&lead.context, &lead.note].into_iter().filter(|_| takes_notes);
+        for text in [Some(&lead.email), lead.first_name.as_ref()].into_iter().chain(notes.map(Option::as_ref)) {
+            // Some fields hold several of ours.
+            assert!(sent.iter().any(|sent| sent.contains(text.unwrap())), "{}: {body}", destination.kind());
         }
     }
     for (enricher, _) in enrichers() {
-        let body = json(&enricher.lookup(&[&unicode()]));
+        let body = body_of(&enricher.lookup(&[&unicode()]));
         assert!(texts(&body).contains(&unicode().email.as_str()), "{}: {body}", enricher.kind());
     }
 }
@@ -184,7 +261,7 @@ fn unicode_arrives_unchanged() {
 #[test]
 fn empty_optionals_are_left_out() {
     for Case { destination, .. } in destinations() {
-        let body = json(&destination.create(&prepared(bare())).unwrap());
+        let body = body_of(&destination.create(&prepared(bare())).unwrap());
         assert!(!holds_null(&body), "{}: {body}", destination.kind());
         assert!(texts(&body).iter().all(|text| !text.is_empty()), "{}: {body}", destination.kind());
     }
@@ -222,18 +299,20 @@ fn nothing_personal_or_secret_shows_in_debug() {
             assert!(!shown.contains('@') && !shown.contains("Zoë") && !shown.contains("user-1"), "{shown}");
         }
     }
-    for table in [SEVEN_TARGETS, LEAD_CONNECTOR] {
+    for table in [SEVEN_TARGETS, LEAD_CONNECTOR, LEAD_DESK, LEAD_DESK_REST, LEAD_BANK] {
         assert!(!format!("{:?}", destination(table)).contains("hush-hush"));
+        assert!(!format!("{:?}", registry::account(&destination(table)).unwrap()).contains("hush-hush"));
     }
 }
 
 #[test]
 fn creation_is_accepted_with_its_number_and_a_duplicate_too() {
-    for Case { destination, created, remote_id, duplicate } in destinations() {
+    for Case { destination, created, remote_id, duplicate, .. } in destinations() {
         let verdict = judge(&*destination, Asked::Create, reply(201, &[], created));
         let Verdict::Accepted { remote_id: id, already: false, .. } = verdict else { panic!("{verdict:?}") };
         assert_eq!(id.as_deref(), Some(remote_id));
-        let verdict = judge(&*destination, Asked::Create, reply(duplicate.0, &[], duplicate.1.as_bytes()));
+        let Some((status, body)) = duplicate else { continue };
+        let verdict = judge(&*destination, Asked::Create, reply(status, &[], body.as_bytes()));
         assert!(matches!(verdict, Verdict::Accepted { already: true, .. }), "{verdict:?}");
     }
 }
@@ -369,9 +448,9 @@ fn redirects_and_client_errors_are_never_a_creation() {
 
 #[test]
 fn account_check_begins_without_side_effect_and_leaves_bad_moments_to_the_status() {
-    for Case { destination, .. } in destinations() {
+    for Case { destination, check_method, .. } in destinations() {
         match destination.check(&[]) {
-            CheckStep::Ask(request) => assert_eq!(request.method, http::Method::GET),
+            CheckStep::Ask(request) => assert_eq!(request.method, check_method),
             CheckStep::Passed(_) => continue,
             other => panic!("{other:?}"),
         }

@@ -12,6 +12,8 @@ mod accounts;
 #[cfg(target_os = "linux")]
 #[path = "journeys/backpressure.rs"]
 mod backpressure;
+#[path = "journeys/by_hand.rs"]
+mod by_hand;
 #[cfg(debug_assertions)]
 #[path = "journeys/clocks.rs"]
 mod clocks;
@@ -38,6 +40,8 @@ mod leaving;
 mod limits;
 #[path = "journeys/lookups.rs"]
 mod lookups;
+#[path = "journeys/operator.rs"]
+mod operator;
 #[path = "journeys/outages.rs"]
 mod outages;
 #[path = "journeys/pooler.rs"]

@@ -1,14 +1,14 @@
 //! For tests: a vault in memory.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Mutex;
 
 use async_trait::async_trait;
 
 use crate::clock::Timestamp;
 use crate::store::{
-    CachedLookUp, CallRecord, Fingerprint, Pause, PlacesAsk, PlacesShare, RefreshTurn, Result, StoreError, StoredToken,
-    Vault,
+    CachedLookUp, CallRecord, Fingerprint, HandPause, Pause, PlacesAsk, PlacesShare, RefreshTurn, Result, SealedAt,
+    StoreError, StoredToken, TokenRefresh, TokenStanding, Vault,
 };
 
 /// Tokens, turns, keys and calls in memory, as the databases keep them.
@@ -29,6 +29,8 @@ struct Rows {
     deaths: usize,
     keys: HashMap<String, Vec<u8>>,
     calls: Vec<CallRecord>,
+    /// Tokens that others store, one before each time that one is to be sealed anew.
+    refreshed: HashMap<String, VecDeque<StoredToken>>,
     down: bool,
 }
 
@@ -78,6 +80,11 @@ impl FakeVault {
 
     pub(crate) fn put_token(&self, account: &str, token: StoredToken) {
         self.0.lock().unwrap().tokens.insert(account.into(), token);
+    }
+
+    /// One of these tokens is stored by another worker each time that the account's is to be sealed anew, right before.
+    pub(crate) fn refreshed_before_reseal(&self, account: &str, tokens: impl IntoIterator<Item = StoredToken>) {
+        self.0.lock().unwrap().refreshed.insert(account.into(), tokens.into_iter().collect());
     }
 
     pub(crate) fn stored(&self, account: &str) -> Option<StoredToken> {
@@ -132,8 +139,13 @@ impl Vault for FakeVault {
         Ok(self.rows()?.tokens.get(account).cloned())
     }
 
-    async fn tokens(&self) -> Result<Vec<(String, StoredToken)>> {
-        Ok(self.rows()?.tokens.clone().into_iter().collect())
+    async fn tokens(&self) -> Result<Vec<TokenStanding>> {
+        let tokens = self.rows()?.tokens.clone().into_iter();
+        Ok(tokens.map(|(account, token)| TokenStanding { account, token, refreshing_until: None }).collect())
+    }
+
+    async fn refreshes(&self, _: Timestamp) -> Result<Vec<TokenRefresh>> {
+        unimplemented!()
     }
 
     async fn begin_refresh(
@@ -200,6 +212,29 @@ impl Vault for FakeVault {
         Ok(self.rows()?.keys.entry(name.into()).or_insert_with(|| sealed.to_vec()).clone())
     }
 
+    async fn sealed(&self) -> Result<Vec<(SealedAt, Vec<u8>)>> {
+        let rows = self.rows()?;
+        let keys = rows.keys.iter().map(|(name, sealed)| (SealedAt::Key(name.clone()), sealed.clone()));
+        let tokens = rows.tokens.iter().map(|(name, token)| (SealedAt::Token(name.clone()), token.sealed.clone()));
+        Ok(keys.chain(tokens).collect())
+    }
+
+    async fn reseal(&self, at: &SealedAt, from: &[u8], to: &[u8]) -> Result<bool> {
+        let mut rows = self.rows()?;
+        if let SealedAt::Token(account) = at
+            && let Some(token) = rows.refreshed.get_mut(account).and_then(VecDeque::pop_front)
+        {
+            rows.tokens.insert(account.clone(), token);
+        }
+        let stored = match at {
+            SealedAt::Key(name) => rows.keys.get_mut(name),
+            SealedAt::Token(account) => rows.tokens.get_mut(account).map(|token| &mut token.sealed),
+        };
+        let Some(stored) = stored.filter(|stored| *stored == from) else { return Ok(false) };
+        *stored = to.to_vec();
+        Ok(true)
+    }
+
     async fn log_calls(&self, calls: &[CallRecord]) -> Result<()> {
         self.rows()?.calls.extend_from_slice(calls);
         Ok(())
@@ -242,6 +277,18 @@ impl Vault for FakeVault {
     }
 
     async fn pauses(&self, _: Timestamp) -> Result<Vec<Pause>> {
+        unimplemented!()
+    }
+
+    async fn pause_by_hand(&self, _: &HandPause) -> Result<()> {
+        unimplemented!()
+    }
+
+    async fn resume_by_hand(&self, _: &str) -> Result<bool> {
+        unimplemented!()
+    }
+
+    async fn hand_pauses(&self, _: Timestamp) -> Result<Vec<HandPause>> {
         unimplemented!()
     }
 }

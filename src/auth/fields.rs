@@ -12,11 +12,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
 use super::seal::{Keyring, SealError};
+use super::stored_key::stored_key;
 use super::{AuthError, hex};
 use crate::secret::Secret;
 use crate::store::Vault;
 
-const PLACE: &str = "sealed_keys|lead_fields|key";
 /// What a sealed value begins with; no tax number does.
 const MARK: &str = "sealed:";
 
@@ -39,16 +39,7 @@ impl FieldSealer {
     /// # Errors
     /// [`AuthError::Seal`] if the keyring doesn't open it, [`AuthError::Store`] if the database fails.
     pub async fn open(vault: &(impl Vault + ?Sized), keyring: &Keyring) -> Result<Self, AuthError> {
-        let sealed = match vault.sealed_key(Self::NAME).await? {
-            Some(sealed) => sealed,
-            None => {
-                let mut key = [0_u8; 32];
-                getrandom::fill(&mut key).map_err(|_| SealError::NoRandomness)?;
-                // Of two processes that make one at the same time, both use the one that was stored first.
-                vault.keep_sealed_key(Self::NAME, &keyring.seal(&key, PLACE)?).await?
-            }
-        };
-        let key = Secret::new(hex(&keyring.open(&sealed, PLACE)?));
+        let key = Secret::new(hex(&stored_key(vault, keyring, Self::NAME).await?));
         Ok(Self(Keyring::new(&[key])?))
     }
 

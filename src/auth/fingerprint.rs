@@ -9,10 +9,9 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use super::seal::{Keyring, SealError};
+use super::stored_key::stored_key;
 use super::{AuthError, hex};
 use crate::store::{Fingerprint, Vault};
-
-const PLACE: &str = "sealed_keys|fingerprint|key";
 
 /// HMAC-SHA-256 under a random key that the database keeps, sealed. The key is made once and never rotated: claims
 /// outlive purges, and a fingerprint that changed would let a lead through twice.
@@ -34,16 +33,7 @@ impl Fingerprinter {
     /// # Errors
     /// [`AuthError::Seal`] if the keyring doesn't open it, [`AuthError::Store`] if the database fails.
     pub async fn open(vault: &(impl Vault + ?Sized), keyring: &Keyring) -> Result<Self, AuthError> {
-        let sealed = match vault.sealed_key(Self::NAME).await? {
-            Some(sealed) => sealed,
-            None => {
-                let mut key = [0_u8; 32];
-                getrandom::fill(&mut key).map_err(|_| SealError::NoRandomness)?;
-                // Of two processes that make one at the same time, both use the one that was stored first.
-                vault.keep_sealed_key(Self::NAME, &keyring.seal(&key, PLACE)?).await?
-            }
-        };
-        let key = keyring.open(&sealed, PLACE)?;
+        let key = stored_key(vault, keyring, Self::NAME).await?;
         let mac = Hmac::new_from_slice(&key).map_err(|_| SealError::Damaged { what: "no key" })?;
         Ok(Self(mac))
     }

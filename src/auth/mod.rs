@@ -9,10 +9,13 @@ pub(crate) mod fake;
 mod fields;
 mod fingerprint;
 pub mod grant;
+pub mod host;
 #[cfg(test)]
 pub(crate) mod idp;
 pub mod login;
+mod rekey;
 pub mod seal;
+mod stored_key;
 pub mod tokens;
 
 use std::sync::Arc;
@@ -24,6 +27,7 @@ use url::Url;
 pub use fields::FieldSealer;
 pub use fingerprint::Fingerprinter;
 pub use grant::{Client, ClientPlace, Grant, IssuedToken};
+pub use rekey::{Rekeyed, rekey};
 pub use tokens::Tokens;
 
 use crate::exit::Exit;
@@ -76,6 +80,7 @@ impl From<Grant> for Auth {
 #[derive(Clone, Debug)]
 pub struct Account {
     name: String,
+    api_url: Url,
     key: String,
     token_key: String,
     auth: Auth,
@@ -90,12 +95,17 @@ impl Account {
             Auth::Grant(grant) if grant.exchanges_only() => account_key(&name, api_url, &auth, grant.seed()),
             _ => key.clone(),
         };
-        Self { name, key, token_key, auth }
+        Self { name, api_url: api_url.clone(), key, token_key, auth }
     }
 
     /// As in the configuration.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Where its API is.
+    pub fn api_url(&self) -> &Url {
+        &self.api_url
     }
 
     /// What quotas and pauses are stored under: the name and a hash of who logs in where.
@@ -108,6 +118,11 @@ impl Account {
     /// stored chain goes on.
     pub fn token_key(&self) -> &str {
         &self.token_key
+    }
+
+    /// Whether its refresh token is another one after every use; then [`Account::token_key`] depends on the first.
+    pub fn rotates(&self) -> bool {
+        self.grant().is_some_and(Grant::exchanges_only)
     }
 
     /// How it proves who it is.

@@ -112,6 +112,23 @@ impl Keyring {
         Ok([&[VERSION][..], &key.id, &nonce, &sealed].concat())
     }
 
+    /// How many keys there are.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// `sealed`, which any of the keys opens, sealed anew with the newest. `None`: it is that already.
+    ///
+    /// # Errors
+    /// As [`Keyring::open`] and [`Keyring::seal`].
+    pub fn reseal(&self, sealed: &[u8], place: &str) -> Result<Option<Vec<u8>>, SealError> {
+        let newest = Self(self.0.iter().take(1).cloned().collect());
+        if newest.open(sealed, place).is_ok() {
+            return Ok(None);
+        }
+        self.seal(&self.open(sealed, place)?, place).map(Some)
+    }
+
     /// Opens what [`Keyring::seal`] made for the same place.
     ///
     /// # Errors

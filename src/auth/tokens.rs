@@ -4,6 +4,7 @@
 //! database grants the turn, and the new token is stored, compare-and-set on its generation, before anyone uses it: see
 //! [`refresh`].
 
+pub mod frequency;
 mod login;
 mod refresh;
 mod secrets;
@@ -23,7 +24,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::task::TaskTracker;
 
 use super::seal::Keyring;
-use super::{Account, Auth, AuthError, Bearer, Grant, Place};
+use super::{Account, Auth, AuthError, Bearer, Grant, Place, host};
 use crate::clock::{Clock, Timestamp};
 use crate::http::send::HttpClient;
 use crate::secret::Secret;
@@ -48,6 +49,21 @@ struct Shared {
     accounts: StdMutex<HashMap<String, Arc<Mutex<Held>>>>,
     /// Exchanges of refresh tokens under way.
     exchanges: TaskTracker,
+}
+
+impl Shared {
+    /// Who we are, for people who wonder who refreshed a token.
+    fn name(&self) -> String {
+        let run = self.run.map_or_else(String::new, |run| format!(", run {run}"));
+        format!("{} (process {}{run})", host::name(), std::process::id())
+    }
+}
+
+/// A token that was just got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Renewed {
+    pub generation: i64,
+    pub expires_at: Timestamp,
 }
 
 /// What this process knows of an account's token.
@@ -117,6 +133,20 @@ impl Tokens {
         }
     }
 
+    /// A new token now, however long the present one is good: refreshed by us, or by another worker meanwhile. `None` for
+    /// an account that has none that could be refreshed.
+    ///
+    /// # Errors
+    /// As [`Tokens::bearer`].
+    pub async fn renew(&self, account: &Account) -> Result<Option<Renewed>, AuthError> {
+        let Auth::Grant(grant) = account.auth() else { return Ok(None) };
+        let stored = || self.0.vault.token(account.token_key());
+        let present = stored().await?.map_or(0, |token| token.generation);
+        let bearer = self.current(account, grant, Some(present)).await?;
+        let expires_at = stored().await?.map(|token| token.expires_at).unwrap_or_default();
+        Ok(Some(Renewed { generation: bearer.generation, expires_at }))
+    }
+
     /// Waits, before the process ends, until exchanges of refresh tokens that are under way have ended and what they
     /// brought is durable. A token that is asked for with a secret can be asked for again, so nothing waits for those.
     pub async fn finish(&self) {
@@ -184,6 +214,11 @@ impl Tokens {
     }
 }
 
+/// From when on a token of this life is renewed by whoever needs it.
+pub fn renew_at(refreshed_at: Timestamp, expires_at: Timestamp) -> Timestamp {
+    expires_at.minus(AHEAD.min(refreshed_at.until(expires_at) / 5))
+}
+
 fn remembered((at, error): &(Instant, AuthError)) -> Option<AuthError> {
     let final_word = matches!(error, AuthError::Refused { .. } | AuthError::NeedsLogin { .. });
     let term = if final_word { REMEMBER_REFUSAL } else { REMEMBER_FAILURE };
@@ -202,10 +237,9 @@ impl Held {
 
 impl Token {
     fn new(access: &str, stored: &StoredToken) -> Self {
-        let life = stored.refreshed_at.until(stored.expires_at);
         Self {
             bearer: Bearer { token: Secret::new(access), place: Place::Bearer, generation: stored.generation },
-            renew_at: stored.expires_at.minus(AHEAD.min(life / 5)),
+            renew_at: renew_at(stored.refreshed_at, stored.expires_at),
             expires_at: stored.expires_at,
         }
     }

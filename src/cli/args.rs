@@ -1,11 +1,15 @@
 //! The command line: what can be typed, and nothing of what it does. Names are fixed: scripts and CronJobs rely on them.
 
+mod accounts;
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+pub use accounts::*;
 
 use super::words::{parse_duration, parse_since};
 use crate::clock::Timestamp;
@@ -23,6 +27,7 @@ Exit codes:
 
 Examples:
   leadsync demo                        watch the whole job on this machine, without an account
+  leadsync init                        write a commented leadsync.toml to fill in
   leadsync import leads.csv            load a file and deliver its leads
   leadsync run -q                      work the queue from cron: silent when all is well
   leadsync status                      what waits, for what, and until when
@@ -78,6 +83,8 @@ pub enum LogFormat {
 pub enum Command {
     /// Do the whole job on sample leads against a built-in sandbox: no account, no configuration
     Demo(DemoArgs),
+    /// Write a first configuration: the commented sample, or what a LeadDesk connection string says
+    Init(InitArgs),
     /// Load CSV files into the queue and deliver their leads
     Import(ImportArgs),
     /// Work the queue, then exit
@@ -92,6 +99,10 @@ pub enum Command {
     Retry(RetryArgs),
     /// Settle leads of which nobody knows whether they arrived
     Resolve(ResolveArgs),
+    /// Let a destination, or the look-up, wait: nobody calls it until it is resumed
+    Pause(PauseArgs),
+    /// Lift a pause
+    Resume(ResumeArgs),
     /// Look after the database's schema
     Db {
         #[command(subcommand)]
@@ -102,7 +113,7 @@ pub enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
-    /// Look at the accounts' tokens
+    /// Look at the accounts' tokens, renew them, change the key they are sealed with
     Auth {
         #[command(subcommand)]
         command: AuthCommand,
@@ -125,6 +136,28 @@ pub enum Command {
 #[command(after_help = "\
 Nothing leaves this machine: the remote APIs are served on the loopback interface, faults included.")]
 pub struct DemoArgs {}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Nothing is overwritten, and nobody is called. From a connection string (as CData's LeadDesk provider takes it) the \
+destination is written to standard output, or to the file named by --output. Its secrets become variables of the \
+environment, whose names are told; with --with-secrets they are written, and the file is for its owner alone.
+
+Examples:
+  leadsync init
+  leadsync init --from-connection-string 'InitiateOAuth=GETANDREFRESH;OAuthClientId=…;OAuthClientSecret=…;User=…;Password=…'
+  leadsync init --from-connection-string - -o leaddesk.toml < connection.txt")]
+pub struct InitArgs {
+    /// Translate this LeadDesk connection string; `-` reads it from standard input, so that no process list shows it
+    #[arg(long, value_name = "STRING", value_parser = secret)]
+    pub from_connection_string: Option<Secret>,
+    /// Write to this file [default: leadsync.toml; with a connection string: standard output]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Write the connection string's secrets too
+    #[arg(long, requires = "from_connection_string")]
+    pub with_secrets: bool,
+}
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -325,44 +358,25 @@ pub enum ConfigCommand {
     Check,
 }
 
-#[derive(Debug, Subcommand)]
-pub enum AuthCommand {
-    /// Show each account's token: good until when, refreshed when
-    Status,
-    /// Log in to a destination with a browser, where its API has such a login (lead_connector)
-    Login(LoginArgs),
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Prints the address to log in at, and opens it in a browser if there is one. The login comes back to `redirect_url` on this \
-machine; from another machine, use --paste. The tokens are stored sealed, and runs at work go on with them.
-
-Exit codes: 0, 1 as everywhere; 2 if the login was refused, was not ours, or nobody came back within 5 minutes; 4 if the \
-token service or the database can't be reached, or the port is taken.
-
-Examples:
-  leadsync auth login crm
-  leadsync auth login crm --paste       paste the address that the browser ends up at")]
-pub struct LoginArgs {
-    /// The destination
-    pub name: String,
-    /// Read the address that the browser came back to from standard input, or the code in it
-    #[arg(long)]
-    pub paste: bool,
-    /// Open no browser
-    #[arg(long)]
-    pub no_browser: bool,
-}
-
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   leadsync sandbox
   leadsync sandbox --fault create:500=1% --fault create:reset-after=1% --ledger created.jsonl
 
+Serves Live Data and 7targets, and below a path of their own LeadConnector (/lead_connector), LeadDesk
+(/leaddesk/original/ and /leaddesk/rest), Lead, the bank (/lead_bank), and a plain CRM (/crm).
+GET /_sandbox lists what can be seen and changed while it runs.
+
 Faults, as TARGET:KIND=WHEN:
-  TARGET  create, update, assistants, token (all four: seven_targets); find, session (both: live_data); *
+  TARGET  a call, or all calls of a service, or * for all:
+          seven_targets   create, update, assistants, token
+          live_data       find, session
+          lead_connector  lc_upsert, lc_create, lc_tag, lc_search, lc_get, lc_location, lc_token, lc_authorize,
+                          lc_location_token, lc_installed
+          lead_desk       ld_add, ld_exists, ld_find, ld_get, ld_lists; ld_create, ld_search, ld_campaigns, ld_token
+          lead_bank       bank_create, bank_find, bank_get, bank_events, bank_token
+          plain_crm       plain_create, plain_search, plain_me, plain_token
   KIND    a status (401, 429, 503; 503-after: the lead is created all the same), 429-seconds, 429-date, 429-none
           reset, hang (and reset-after, hang-after), late, truncated, html, empty, drip, no-id
           error-body, other-lead (and error-body-after, other-lead-after): a success that lies

@@ -14,7 +14,9 @@ pub struct FakeStore {
     pub runs: Vec<RunRecord>,
     pub waiting: Vec<Waiting>,
     pub pauses: Vec<Pause>,
-    pub tokens: Vec<(String, StoredToken)>,
+    pub tokens: Vec<TokenStanding>,
+    pub refreshes: Vec<TokenRefresh>,
+    pub hand_pauses: Mutex<Vec<HandPause>>,
     pub quota: Vec<(String, i64)>,
     pub schema: SchemaStatus,
 }
@@ -28,6 +30,8 @@ impl Default for FakeStore {
             waiting: Vec::new(),
             pauses: Vec::new(),
             tokens: Vec::new(),
+            refreshes: Vec::new(),
+            hand_pauses: Mutex::default(),
             quota: Vec::new(),
             schema: SchemaStatus { applied: 1, known: 1 },
         }
@@ -141,8 +145,11 @@ impl Vault for FakeStore {
     async fn token(&self, _: &str) -> Result<Option<StoredToken>> {
         unreachable!("{UNUSED}")
     }
-    async fn tokens(&self) -> Result<Vec<(String, StoredToken)>> {
+    async fn tokens(&self) -> Result<Vec<TokenStanding>> {
         Ok(self.tokens.clone())
+    }
+    async fn refreshes(&self, since: Timestamp) -> Result<Vec<TokenRefresh>> {
+        Ok(self.refreshes.iter().filter(|refresh| refresh.refreshed_at >= since).cloned().collect())
     }
     async fn begin_refresh(&self, _: &str, _: i64, _: i64, _: Timestamp, _: Timestamp) -> Result<RefreshTurn> {
         unreachable!("{UNUSED}")
@@ -162,6 +169,12 @@ impl Vault for FakeStore {
     async fn keep_sealed_key(&self, _: &str, _: &[u8]) -> Result<Vec<u8>> {
         unreachable!("{UNUSED}")
     }
+    async fn sealed(&self) -> Result<Vec<(SealedAt, Vec<u8>)>> {
+        unreachable!("{UNUSED}")
+    }
+    async fn reseal(&self, _: &SealedAt, _: &[u8], _: &[u8]) -> Result<bool> {
+        unreachable!("{UNUSED}")
+    }
     async fn quota_used(&self, account: &str, _: i64) -> Result<i64> {
         Ok(self.quota.iter().find(|(of, _)| of == account).map_or(0, |&(_, used)| used))
     }
@@ -177,14 +190,31 @@ impl Vault for FakeStore {
     async fn log_calls(&self, _: &[CallRecord]) -> Result<()> {
         unreachable!("{UNUSED}")
     }
-    async fn pause(&self, _: &Pause) -> Result<()> {
-        unreachable!("{UNUSED}")
+    async fn pause(&self, pause: &Pause) -> Result<()> {
+        assert_eq!(pause.until, Timestamp::default(), "operators only lift what servers asked for");
+        Ok(())
     }
     async fn share_places(&self, _: &PlacesAsk, _: Timestamp) -> Result<PlacesShare> {
         unreachable!("{UNUSED}")
     }
     async fn pauses(&self, now: Timestamp) -> Result<Vec<Pause>> {
         Ok(self.pauses.iter().filter(|pause| pause.until > now).cloned().collect())
+    }
+    async fn pause_by_hand(&self, pause: &HandPause) -> Result<()> {
+        let mut pauses = self.hand_pauses.lock().unwrap();
+        pauses.retain(|known| known.name != pause.name);
+        pauses.push(pause.clone());
+        Ok(())
+    }
+    async fn resume_by_hand(&self, name: &str) -> Result<bool> {
+        let mut pauses = self.hand_pauses.lock().unwrap();
+        let before = pauses.len();
+        pauses.retain(|known| known.name != name);
+        Ok(pauses.len() < before)
+    }
+    async fn hand_pauses(&self, now: Timestamp) -> Result<Vec<HandPause>> {
+        let pauses = self.hand_pauses.lock().unwrap();
+        Ok(pauses.iter().filter(|pause| pause.until.is_none_or(|until| until > now)).cloned().collect())
     }
 }
 
@@ -217,6 +247,9 @@ impl Ledger for FakeStore {
             }
         }
         Ok(counts)
+    }
+    async fn audit(&self) -> Result<Vec<(String, i64)>> {
+        Ok(Vec::new())
     }
     async fn leads(&self, which: &LeadFilter, after: LeadId, limit: u32) -> Result<Vec<LeadRecord>> {
         Ok(self.matching(which).into_iter().filter(|lead| lead.id > after).take(limit as usize).collect())

@@ -4,8 +4,10 @@
 //! Data goes to standard output, everything else to standard error. E-mail addresses appear only in what `explain` and
 //! `results` write to standard output, never in messages or logs.
 
+mod accounts;
 mod admin;
 mod args;
+mod auth;
 mod config;
 mod console;
 mod context;
@@ -16,7 +18,9 @@ mod failure;
 #[cfg(test)]
 mod fake;
 mod import;
+mod init;
 mod login;
+mod pause;
 mod progress;
 mod ready;
 mod results;
@@ -118,6 +122,7 @@ fn execute(cli: Cli) -> Outcome {
 async fn dispatch(command: &Command, context: &Context) -> Outcome {
     match command {
         Command::Demo(args) => demo::demo(args, context).await,
+        Command::Init(args) => init::init(args, context),
         Command::Import(args) => import::import(args, context).await,
         Command::Run(args) => run::run(args, context).await,
         Command::Sandbox(args) => sandbox::sandbox(args, context).await,
@@ -127,9 +132,13 @@ async fn dispatch(command: &Command, context: &Context) -> Outcome {
         Command::Results(args) => results::results(args, context).await,
         Command::Retry(args) => decide::retry(args, context).await,
         Command::Resolve(args) => decide::resolve(args, context).await,
+        Command::Pause(args) => pause::pause(args, context).await,
+        Command::Resume(args) => pause::resume(args, context).await,
         Command::Db { command } => admin::db(command, context).await,
-        Command::Auth { command: AuthCommand::Status } => admin::auth_status(context).await,
+        Command::Auth { command: AuthCommand::Status(args) } => auth::status(args, context).await,
+        Command::Auth { command: AuthCommand::Refresh(args) } => auth::refresh(args, context).await,
         Command::Auth { command: AuthCommand::Login(args) } => login::login(args, context).await,
+        Command::Auth { command: AuthCommand::Rekey } => auth::rekey(context).await,
         Command::Completions { shell } => admin::completions(*shell),
         Command::Man { command } => admin::man(command.as_deref()),
     }

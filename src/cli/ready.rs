@@ -14,6 +14,14 @@ pub fn everything(settings: &Settings) -> Result<(), ConfigError> {
     ConfigError::if_any(problems)
 }
 
+/// For what seals and opens, but sends no lead: the database's key is enough.
+///
+/// # Errors
+/// As [`everything`].
+pub fn to_seal(settings: &Settings) -> Result<(), ConfigError> {
+    ConfigError::if_any(config::check_security(settings))
+}
+
 /// For an import: the look-up and these destinations must be complete; if it only loads, the database's key is enough.
 ///
 /// # Errors

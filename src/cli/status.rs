@@ -1,5 +1,7 @@
 //! `leadsync status`: what is where, what waits for what and until when, and what the last runs did.
 
+mod account;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -7,6 +9,8 @@ use std::io::Write as _;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde_json::{Map, Value, json};
 
+use self::account::AccountView;
+use super::accounts::ENRICH;
 use super::args::StatusArgs;
 use super::console::{self, BOLD, CODE, DIM, WARN, paint, state_style};
 use super::context::Context;
@@ -17,10 +21,8 @@ use crate::config::Settings;
 use crate::exit::Exit;
 use crate::lead::LeadState;
 use crate::pipeline::site::account_keys;
-use crate::store::{Pause, Result, RunRecord, RunStanding, Store, Turn};
+use crate::store::{HandPause, Pause, Result, RunRecord, RunStanding, Store, Turn};
 
-/// The look-up's account, as calls and pauses name it.
-const ENRICH: &str = "enrich";
 /// Leads that name no destination while the configuration has no default one.
 const NO_DESTINATION: &str = "(none)";
 /// How many runs are shown.
@@ -86,13 +88,6 @@ struct DestinationView {
     account: AccountView,
 }
 
-#[derive(Clone, Debug, Default)]
-struct AccountView {
-    paused: Option<Pause>,
-    used_today: i64,
-    daily_limit: Option<i64>,
-}
-
 async fn gather(store: &dyn Store, known: &Known, now: Timestamp) -> Result<View> {
     let mut destinations: BTreeMap<String, DestinationView> = BTreeMap::new();
     for (name, daily_limit) in &known.destinations {
@@ -114,11 +109,18 @@ async fn gather(store: &dyn Store, known: &Known, now: Timestamp) -> Result<View
     }
     let mut enrich = AccountView { daily_limit: known.daily_credits, ..AccountView::default() };
     let pauses = store.pauses(now).await?;
+    let mut by_hand: BTreeMap<String, HandPause> =
+        store.hand_pauses(now).await?.into_iter().map(|pause| (pause.name.clone(), pause)).collect();
+    // Nothing that is paused is hidden, although nothing else be known of it.
+    for name in by_hand.keys().filter(|name| *name != ENRICH) {
+        destinations.entry(name.clone()).or_default();
+    }
     let accounts = destinations.iter_mut().map(|(name, view)| (name.as_str(), &mut view.account));
     for (name, account) in accounts.chain([(ENRICH, &mut enrich)]) {
         let key = known.accounts.get(name).map_or(name, String::as_str);
         let day = Pause::for_the_day(key);
         let told = pauses.iter().filter(|pause| pause.account == key || pause.account == day);
+        account.by_hand = by_hand.remove(name);
         account.paused = told.max_by_key(|pause| pause.until).cloned();
         if account.daily_limit.is_some() {
             account.used_today = store.quota_used(key, now.utc_day()).await?;
@@ -148,15 +150,6 @@ fn totals(view: &View) -> [i64; 8] {
 /// The fixed JSON object: fields are added, never changed.
 fn to_json(view: &View) -> Value {
     let time = |at: Option<Timestamp>| at.map(|at| at.to_string());
-    let account = |account: &AccountView| {
-        let paused = account.paused.as_ref();
-        let mut fields = Map::new();
-        fields.insert("paused_until".into(), json!(time(paused.map(|pause| pause.until))));
-        fields.insert("paused_why".into(), json!(paused.map(|pause| &pause.why)));
-        fields.insert("used_today".into(), json!(account.daily_limit.map(|_| account.used_today)));
-        fields.insert("daily_limit".into(), json!(account.daily_limit));
-        fields
-    };
     let destinations: Map<String, Value> = view
         .destinations
         .iter()
@@ -166,7 +159,7 @@ fn to_json(view: &View) -> Value {
             fields.insert("due".into(), json!(destination.due));
             fields.insert("leased".into(), json!(destination.leased));
             fields.insert("next_due_at".into(), json!(time(destination.next_due)));
-            fields.extend(account(&destination.account));
+            fields.extend(destination.account.fields());
             fields.insert("configured".into(), json!(destination.configured));
             (name.clone(), Value::Object(fields))
         })
@@ -192,7 +185,7 @@ fn to_json(view: &View) -> Value {
     json!({
         "states": states_json(&totals(view)),
         "destinations": destinations,
-        "enrich": account(&view.enrich),
+        "enrich": view.enrich.fields(),
         "last_run": last_run,
     })
 }
@@ -287,13 +280,7 @@ fn waiting(text: &mut String, view: &View) {
     }
     let accounts = view.destinations.iter().map(|(name, view)| (name.as_str(), &view.account));
     for (name, account) in accounts.chain([(ENRICH, &view.enrich)]) {
-        if let Some(pause) = &account.paused {
-            lines.push(format!(
-                "  {name:width$}  {}: {}",
-                paint(WARN, format!("paused, goes on {}", words::when(pause.until, view.now))),
-                pause.why
-            ));
-        }
+        lines.extend(account.pauses(name, width, view.now));
     }
     if !lines.is_empty() {
         let _ = write!(text, "\n{}\n{}\n", paint(BOLD, "waiting"), lines.join("\n"));

@@ -39,7 +39,12 @@ pub fn tell(summary: &Summary, exit: Exit, console: Console) {
 
 fn log_halts(summary: &Summary) {
     for halt in &summary.halts {
-        tracing::error!(run = summary.run.0, account = halt.account, remedy = halt.remedy, "{}", halt.reason);
+        if halt.exit == Exit::Done {
+            // Somebody's own will: a budget, a pause by hand.
+            tracing::warn!(run = summary.run.0, account = halt.account, remedy = halt.remedy, "{}", halt.reason);
+        } else {
+            tracing::error!(run = summary.run.0, account = halt.account, remedy = halt.remedy, "{}", halt.reason);
+        }
     }
 }
 
@@ -131,7 +136,8 @@ fn halts(text: &mut String, summary: &Summary) {
     section(text, "stopped");
     let width = summary.halts.iter().map(|halt| halt.account.chars().count()).max().unwrap_or(0);
     for halt in &summary.halts {
-        let _ = writeln!(text, "    {}  {}", paint(BAD, format!("{:width$}", halt.account)), halt.reason);
+        let style = if halt.exit == Exit::Done { WARN } else { BAD };
+        let _ = writeln!(text, "    {}  {}", paint(style, format!("{:width$}", halt.account)), halt.reason);
         if let Some(remedy) = &halt.remedy {
             let _ = writeln!(text, "    {:width$}  {} {remedy}", "", paint(CODE, "→"));
         }

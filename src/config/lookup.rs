@@ -115,7 +115,7 @@ fn distinct(names: Vec<String>) -> Vec<String> {
 }
 
 /// The nearest of `candidates`, if any is near enough to be what was meant.
-pub(super) fn nearest<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let given = given.to_lowercase();
     candidates
         .into_iter()

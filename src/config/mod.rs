@@ -29,6 +29,7 @@ use std::path::Path;
 
 pub use check::{check, check_destination, check_enrich, check_security};
 pub use kind::Kind;
+pub(crate) use lookup::nearest;
 pub use origins::{Effective, Origin, Origins, show};
 pub use problem::{ConfigError, Place, Problem};
 pub use section::{MissingSetting, Section};

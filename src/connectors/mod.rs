@@ -8,7 +8,9 @@ mod any_http;
 pub(crate) mod channel;
 pub mod classify;
 pub(crate) mod discretion;
+mod lead_bank;
 mod lead_connector;
+mod lead_desk;
 mod live_data;
 pub mod registry;
 mod routing;
@@ -17,6 +19,8 @@ mod template;
 
 use std::fmt;
 use std::time::Duration;
+
+pub use lead_bank::allowlist;
 
 use crate::config::Section;
 use crate::http::message::{Rate, Reply, Request};

@@ -10,7 +10,7 @@ use url::Url;
 
 use super::live_data::LiveData;
 use super::template::TemplateError;
-use super::{Destination, Enricher, any_http, lead_connector, live_data, seven_targets};
+use super::{Destination, Enricher, any_http, lead_bank, lead_connector, lead_desk, live_data, seven_targets};
 use crate::auth::{Account, Auth};
 use crate::config::schema::Key;
 use crate::config::{DestinationSettings, EnrichKind, EnrichSettings, Section};
@@ -37,7 +37,8 @@ pub struct DestinationKind {
 }
 
 /// Every kind there is: a new one is its folder and a line here.
-pub const KINDS: &[&DestinationKind] = &[&seven_targets::KIND, &lead_connector::KIND, &any_http::KIND];
+pub const KINDS: &[&DestinationKind] =
+    &[&seven_targets::KIND, &lead_connector::KIND, &lead_desk::KIND, &lead_bank::KIND, &any_http::KIND];
 
 /// Their names, in the same order.
 pub const NAMES: &[&str] = &names();

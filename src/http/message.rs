@@ -9,6 +9,8 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use url::{Host, Url};
 
+pub use words::in_a_line;
+
 /// Objects that one reply may hold: a look-up of 100 people has a few thousand.
 const OBJECTS: usize = 20_000;
 

@@ -62,8 +62,8 @@ pub struct LookUps {
 #[derive(Clone, Debug)]
 struct Unusable {
     why: String,
-    /// A wrong account: leads wait even under `when_unavailable = "send"`.
-    account_wrong: bool,
+    /// A wrong account, or a person's word: leads wait even under `when_unavailable = "send"`.
+    leads_wait: bool,
     /// When it may be usable again.
     until: Option<Timestamp>,
 }
@@ -169,13 +169,23 @@ impl LookUps {
     }
 
     fn goes_on_without(&self, unusable: &Unusable) -> bool {
-        self.when_unavailable == WhenUnavailable::Send && !unusable.account_wrong
+        self.when_unavailable == WhenUnavailable::Send && !unusable.leads_wait
     }
 
     /// Ends look-ups for this run.
     pub fn halt(&self, shared: &Shared, halt: Halt, until: Option<Timestamp>) {
-        let account_wrong = halt.exit == Exit::Usage;
-        let unusable = Unusable { why: halt.reason.clone(), account_wrong, until };
+        let leads_wait = halt.exit == Exit::Usage;
+        self.end(shared, halt, Unusable { why: String::new(), leads_wait, until });
+    }
+
+    /// Ends them because a person says so: the leads wait, since what was sent without a look-up can't be taken back. They
+    /// wait as they are, since that person may change their mind.
+    pub fn hold(&self, shared: &Shared, halt: Halt) {
+        self.end(shared, halt, Unusable { why: String::new(), leads_wait: true, until: None });
+    }
+
+    fn end(&self, shared: &Shared, halt: Halt, unusable: Unusable) {
+        let unusable = Unusable { why: halt.reason.clone(), ..unusable };
         if self.unusable.set(unusable.clone()).is_err() {
             return;
         }

@@ -9,6 +9,7 @@
 
 mod account;
 pub(crate) mod away;
+mod by_hand;
 mod deliver;
 mod enrich;
 mod hands;

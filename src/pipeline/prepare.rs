@@ -13,6 +13,7 @@ use super::normalise::normalise;
 use super::record::{Judgement, Next, untold};
 use crate::clock::Timestamp;
 use crate::config::{JobChanged, Prefer};
+use crate::connectors::Unsendable;
 use crate::lead::merge::{Precedence, job_changed, merge};
 use crate::lead::{Event, Lead, LeadState, LookUp, Prepared};
 use crate::store::{Fingerprint, Leased, Preparation, Step, StepOutcome};
@@ -134,7 +135,15 @@ fn candidate(lane: &Lane, lease: Leased) -> Result<Candidate, Box<(Leased, Strin
             let claim = lane.shared.fingerprints.fingerprint("identity", &identity);
             Ok(Candidate { lease, lead, notes, claim })
         }
-        Err(unsendable) => Err(Box::new((lease, unsendable.to_string()))),
+        Err(unsendable) => Err(Box::new((lease, in_words(&unsendable, &notes)))),
+    }
+}
+
+/// What the lead lacks may have been given, and left out as unusable: then that is the reason to tell.
+fn in_words(unsendable: &Unsendable, notes: &[String]) -> String {
+    match notes.iter().find_map(|note| note.strip_prefix(unsendable.field)?.strip_prefix(": ")) {
+        Some(left_out) => format!("{unsendable} (given, but {left_out})"),
+        None => unsendable.to_string(),
     }
 }
 
@@ -289,4 +298,18 @@ async fn claimed(
     }
     lane.account_for(&lease, written, Next::Halted);
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lead_that_lacks_what_was_left_out_is_told_why_it_was() {
+        let unsendable = Unsendable { field: "phone", reason: "missing; LeadDesk knows people by it".to_owned() };
+        let notes = ["linkedin: no profile, left out".to_owned(), "phone: not a valid number, left out".to_owned()];
+        let missing = "phone: missing; LeadDesk knows people by it";
+        assert_eq!(in_words(&unsendable, &notes), format!("{missing} (given, but not a valid number, left out)"));
+        assert_eq!(in_words(&unsendable, &notes[..1]), missing);
+    }
 }

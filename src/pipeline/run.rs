@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::account::Account;
 use super::away::{LAST_ANSWER, Patience, patiently};
+use super::by_hand;
 use super::enrich::LookUps;
 use super::lane::Lane;
 use super::leases::Leases;
@@ -112,6 +113,8 @@ pub async fn run(
     let looked_up = shared.lookup.iter().map(|lookup| &lookup.channel);
     let channels: Vec<_> = lanes.iter().map(|lane| &lane.channel).chain(looked_up).cloned().collect();
     let mut watch = JoinSet::new();
+    by_hand::keep_from_the_start(&shared, &lanes).await;
+    watch.spawn(by_hand::keep(Arc::clone(&shared), lanes.clone()));
     watch.spawn(pauses::keep_those_of_look_ups(Arc::clone(&shared)));
     work(&shared, lanes).await;
     watch.shutdown().await;
@@ -242,7 +245,7 @@ fn lanes(site: &Site, shared: &Arc<Shared>, waiting: &[Waiting]) -> Vec<Arc<Lane
             shared.account.notice(format!("{} leads wait for `{name}`, a destination that is not configured", it.due));
             continue;
         }
-        match site.destination(name, shared.run) {
+        match site.destination(name, Some(shared.run)) {
             Ok((destination, channel)) => {
                 let is_default = default == Some(name);
                 lanes.push(Arc::new(Lane::new(Arc::clone(shared), name.to_owned(), is_default, destination, channel)));
@@ -260,7 +263,7 @@ fn lanes(site: &Site, shared: &Arc<Shared>, waiting: &[Waiting]) -> Vec<Arc<Lane
 
 fn look_ups(site: &Site, run: RunId, account: &Account, stop: &CancellationToken) -> Option<LookUps> {
     let settings = site.settings.enrich.as_ref()?;
-    match site.enricher(run) {
+    match site.enricher(Some(run)) {
         Ok(built) => built.map(|(enricher, channel)| LookUps::new(enricher, channel, settings, stop.child_token())),
         Err(error) => {
             // Going on without it would send leads that were meant to be looked up first.

@@ -25,8 +25,8 @@ pub struct Site {
     pub database_clock: Option<Arc<AdjustedClock>>,
     pub fingerprints: Fingerprinter,
     pub sealing: Sealing,
+    pub keyring: Keyring,
     http: HttpClient,
-    keyring: Keyring,
 }
 
 /// A connector and the channel that sends for it.
@@ -81,17 +81,39 @@ impl Site {
     }
 
     /// The account, bound to its limits; `egress` is the way out that its calls and its token requests take.
-    fn channel(&self, account: Account, limits: &Limits, egress: Egress, run: RunId) -> Arc<Channel> {
-        let http = self.http.through(egress);
-        let tokens = Tokens::new(
-            Arc::clone(&self.store) as _,
-            self.keyring.clone(),
-            http.clone(),
-            Arc::clone(&self.clock),
-            Some(run),
-        );
-        let channel = Channel::new(account, limits, http, tokens, Arc::clone(&self.clock), Some(run));
+    fn channel(&self, account: Account, limits: &Limits, egress: &Egress, run: Option<RunId>) -> Arc<Channel> {
+        let (http, tokens) = (self.http(egress), self.tokens(egress, run));
+        let channel = Channel::new(account, limits, http, tokens, Arc::clone(&self.clock), run);
         Arc::new(channel.shared(Arc::clone(&self.store) as _))
+    }
+
+    /// The client for requests that take this way out.
+    pub fn http(&self, egress: &Egress) -> HttpClient {
+        self.http.through(egress.clone())
+    }
+
+    /// The tokens of accounts, asked for in the name of this run, on this way out.
+    pub fn tokens(&self, egress: &Egress, run: Option<RunId>) -> Tokens {
+        let vault = Arc::clone(&self.store) as _;
+        Tokens::new(vault, self.keyring.clone(), self.http(egress), Arc::clone(&self.clock), run)
+    }
+
+    /// The way out of the account's calls: a destination's own, or the usual one.
+    pub fn egress(&self, name: &str) -> Egress {
+        self.settings.destinations.get(name).map(registry::egress).unwrap_or_default()
+    }
+
+    /// The account that the configuration calls `name` (a destination's name, or `enrich`), with its secrets.
+    ///
+    /// # Errors
+    /// If the configuration lacks something it needs.
+    pub fn account(&self, name: &str) -> Result<Account, SiteError> {
+        let unknown = || SiteError::Incomplete { what: format!("`{name}` is not configured") };
+        let account = match name {
+            "enrich" => registry::enrich_account(self.settings.enrich.as_ref().ok_or_else(unknown)?),
+            _ => registry::account(self.settings.destinations.get(name).ok_or_else(unknown)?),
+        };
+        account.map_err(|error| self.incomplete(&error))
     }
 
     /// The account that a person logs in to for this destination.
@@ -115,9 +137,8 @@ impl Site {
         let Some(browser) = grant.browser else {
             return Err(SiteError::Incomplete { what: format!("`{name}` is not logged in to with a browser") });
         };
-        let http = self.http.through(registry::egress(settings));
-        let (vault, clock) = (Arc::clone(&self.store) as _, Arc::clone(&self.clock));
-        let tokens = Tokens::new(vault, self.keyring.clone(), http.clone(), clock, None);
+        let egress = registry::egress(settings);
+        let (http, tokens) = (self.http(&egress), self.tokens(&egress, None));
         let limits = destination.limits();
         let channel = Channel::new(account.clone(), &limits, http, tokens.clone(), Arc::clone(&self.clock), None);
         Ok(BrowserAccess { destination, account, browser, seeded, tokens, channel })
@@ -138,14 +159,14 @@ impl Site {
     ///
     /// # Errors
     /// If the configuration lacks something it needs.
-    pub fn destination(&self, name: &str, run: RunId) -> Result<Bound<dyn Destination>, SiteError> {
+    pub fn destination(&self, name: &str, run: Option<RunId>) -> Result<Bound<dyn Destination>, SiteError> {
         let Some(settings) = self.settings.destinations.get(name) else {
             return Err(SiteError::Incomplete { what: format!("destination `{name}` is not configured") });
         };
         let incomplete = |error| self.incomplete(&error);
         let destination = registry::destination(settings).map_err(incomplete)?;
         let account = registry::account(settings).map_err(incomplete)?;
-        let channel = self.channel(account, &destination.limits(), registry::egress(settings), run);
+        let channel = self.channel(account, &destination.limits(), &registry::egress(settings), run);
         Ok((destination, channel))
     }
 
@@ -153,12 +174,12 @@ impl Site {
     ///
     /// # Errors
     /// If the configuration lacks something it needs.
-    pub fn enricher(&self, run: RunId) -> Result<Option<Bound<dyn Enricher>>, SiteError> {
+    pub fn enricher(&self, run: Option<RunId>) -> Result<Option<Bound<dyn Enricher>>, SiteError> {
         let Some(settings) = &self.settings.enrich else { return Ok(None) };
         let incomplete = |error| self.incomplete(&error);
         let enricher = registry::enricher(settings).map_err(incomplete)?;
         let account = registry::enrich_account(settings).map_err(incomplete)?;
-        let channel = self.channel(account, &enricher.limits(), Egress::default(), run);
+        let channel = self.channel(account, &enricher.limits(), &Egress::default(), run);
         Ok(Some((enricher, channel)))
     }
 }
@@ -166,12 +187,12 @@ impl Site {
 /// What quotas and pauses of each account are stored under, by the account's name in the configuration (a destination's,
 /// or `enrich`). Needs no secrets: they are no part of it. An account that can't be told without what is missing is left out.
 pub fn account_keys(settings: &Settings) -> BTreeMap<String, String> {
-    accounts(settings).into_iter().map(|(name, account)| (name, account.key().to_owned())).collect()
+    accounts_without_secrets(settings).into_iter().map(|(name, account)| (name, account.key().to_owned())).collect()
 }
 
-/// The accounts of all that is configured, by name, without their secrets. One that can't be told without what is missing
-/// is left out.
-pub(crate) fn accounts(settings: &Settings) -> BTreeMap<String, Account> {
+/// The accounts by their names, for those who only look: in place of a secret that is not set stands another text, so
+/// nothing can be asked for as one of these. One that can't be told without what is missing is left out.
+pub fn accounts_without_secrets(settings: &Settings) -> BTreeMap<String, Account> {
     let destinations = settings.destinations.values().filter_map(registry::account_without_secrets);
     let enrich = settings.enrich.as_ref().and_then(registry::enrich_account_without_secrets);
     destinations.chain(enrich).map(|account| (account.name().to_owned(), account)).collect()

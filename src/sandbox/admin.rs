@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use super::faults::FaultPlan;
 use super::reply::Answer;
-use super::server::{Incoming, State};
+use super::request::Incoming;
+use super::state::State;
 
 /// Answers one request; these are neither limited nor logged.
 pub(super) fn answer(state: &State, request: &Incoming) -> Answer {
@@ -14,18 +15,20 @@ pub(super) fn answer(state: &State, request: &Incoming) -> Answer {
         ("", &Method::GET) => Answer::json(
             StatusCode::OK,
             &json!({
-                "GET /_sandbox/ledger": "numbers, and what was really created, one entry an e-mail; ?email= for one",
+                "GET /_sandbox/ledger": "numbers, and what was really created, one entry a lead of a service; ?email= for one",
                 "GET /_sandbox/effects": "every effect, in order",
                 "GET /_sandbox/requests": "the newest requests, with status or fault",
                 "GET /_sandbox/faults": "the plan at work",
                 "POST /_sandbox/faults": "another plan, as text or as {\"faults\": \"create:500=5%\", \"seed\": 7}",
+                "GET /_sandbox/switches": "what can be changed in a service, and how it is",
+                "POST /_sandbox/switches": "change it: {\"location_active\": false}",
                 "POST /_sandbox/revoke": "make every access token invalid",
                 "POST /_sandbox/reset": "forget leads, credits, requests and counts",
             }),
         ),
         ("ledger", &Method::GET) => {
             let leads = match request.parameter("email") {
-                Some(email) => state.ledger.lead(&email).into_iter().collect(),
+                Some(email) => super::Api::all().filter_map(|api| state.ledger.lead_of(api, &email)).collect(),
                 None => state.ledger.leads(),
             };
             Answer::json(StatusCode::OK, &json!({"totals": state.totals(), "leads": leads}))
@@ -40,6 +43,11 @@ pub(super) fn answer(state: &State, request: &Incoming) -> Answer {
             }
             Err(why) => Answer::json(StatusCode::BAD_REQUEST, &json!({"message": why})),
         },
+        ("switches", &Method::GET) => switches(state),
+        ("switches", &Method::POST) => match turn(state, request) {
+            Ok(()) => switches(state),
+            Err(why) => Answer::json(StatusCode::BAD_REQUEST, &json!({"message": why})),
+        },
         ("revoke", &Method::POST) => {
             state.tokens.revoke_all();
             Answer::json(StatusCode::OK, &json!({"revoked": true}))
@@ -50,7 +58,7 @@ pub(super) fn answer(state: &State, request: &Incoming) -> Answer {
                 Answer::json(StatusCode::INTERNAL_SERVER_ERROR, &json!({"message": format!("ledger file: {error}")}))
             }
         },
-        ("" | "ledger" | "effects" | "requests" | "faults" | "revoke" | "reset", _) => {
+        ("" | "ledger" | "effects" | "requests" | "faults" | "switches" | "revoke" | "reset", _) => {
             Answer::json(StatusCode::METHOD_NOT_ALLOWED, &json!({"message": "GET /_sandbox says what there is"}))
         }
         _ => Answer::json(StatusCode::NOT_FOUND, &json!({"message": "GET /_sandbox says what there is"})),
@@ -61,6 +69,24 @@ fn faults(state: &State) -> Answer {
     let book = state.faults.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let body = json!({"faults": book.plan().to_string(), "seed": book.seed(), "fired": book.fired()});
     Answer::json(StatusCode::OK, &body)
+}
+
+fn switches(state: &State) -> Answer {
+    let all = state.services.iter().flat_map(|service| service.switches());
+    let body: serde_json::Map<String, Value> =
+        all.map(|switch| (switch.name.to_owned(), Value::Bool(switch.is_on()))).collect();
+    Answer::json(StatusCode::OK, &body)
+}
+
+fn turn(state: &State, request: &Incoming) -> Result<(), String> {
+    let body = request.json.as_ref().and_then(Value::as_object).ok_or("expected {\"NAME\": true or false}")?;
+    for (name, on) in body {
+        let on = on.as_bool().ok_or_else(|| format!("{name}: expected true or false"))?;
+        if !state.set_switch(name, on) {
+            return Err(format!("no switch `{name}`: GET /_sandbox/switches lists them"));
+        }
+    }
+    Ok(())
 }
 
 fn plan(request: &Incoming) -> Result<(FaultPlan, Option<u64>), String> {

@@ -4,7 +4,8 @@ use std::fmt;
 use std::io::{self, Write};
 
 use super::operation::Api;
-use super::{Running, Sandbox, SandboxOptions, Totals};
+use super::service::Section;
+use super::{Running, Sandbox, SandboxOptions, live_data, seven_targets};
 
 /// Serves until `stop` is ready. A configuration that fits goes to stdout (`leadsync sandbox > leadsync.toml`), addresses
 /// and the closing summary to stderr.
@@ -32,19 +33,21 @@ impl fmt::Display for Welcome<'_> {
         let url = self.0.base_url();
         let options = self.0.options();
         writeln!(f, "sandbox listening on {url} (seed {})", options.seed)?;
-        writeln!(f, "  Live Data  {}  {}", self.0.identity_url(), self.0.people_url())?;
-        writeln!(f, "  7targets   {url}  {}", self.0.token_url())?;
-        writeln!(f, "  faults     {}", Or(&options.faults.to_string(), "none"))?;
-        writeln!(f, "  look       {url}/_sandbox/ledger  {url}/_sandbox/requests")?;
-        writeln!(f, "  change     curl -d 'create:reset-after=5%' {url}/_sandbox/faults")?;
+        for (api, service) in Api::all().zip(&self.0.state.services) {
+            writeln!(f, "  {:<13}  {}", api.title(), service.addresses(&url))?;
+        }
+        writeln!(f, "  {:<13}  {}", "faults", Or(&options.faults.to_string(), "none"))?;
+        writeln!(f, "  {:<13}  {url}/_sandbox/ledger  {url}/_sandbox/requests", "look")?;
+        writeln!(f, "  {:<13}  curl -d 'create:reset-after=5%' {url}/_sandbox/faults", "change")?;
         if let Some(file) = &options.ledger_file {
-            writeln!(f, "  ledger     {}", file.display())?;
+            writeln!(f, "  {:<13}  {}", "ledger", file.display())?;
         }
         writeln!(f, "Ctrl-C ends it.")
     }
 }
 
-struct Or<'a>(&'a str, &'a str);
+/// A text, or the other if it is empty.
+pub(super) struct Or<'a>(pub(super) &'a str, pub(super) &'a str);
 
 impl fmt::Display for Or<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -52,66 +55,25 @@ impl fmt::Display for Or<'_> {
     }
 }
 
-/// The closing summary: some lines for people.
-impl fmt::Display for Totals {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "sandbox: {} requests", self.requests)?;
-        writeln!(
-            f,
-            "  7targets   {} leads created, {} creates for leads it had already, {} updates",
-            self.created, self.repeated_creates, self.updated
-        )?;
-        writeln!(f, "  Live Data  {} people returned (credits)", self.credits_used)?;
-        for (api, limit) in &self.limits {
-            let name = if *api == Api::LiveData.name() { "Live Data" } else { "7targets" };
-            writeln!(
-                f,
-                "  limits     {name}: {} requests above the limit, at most {} in a window, {} during a pause",
-                limit.violations, limit.peak, limit.in_pause
-            )?;
+/// What the configuration can read as it stands.
+const READY: [Api; 2] = [live_data::API, seven_targets::API];
+
+/// The tables of a configuration that fits this sandbox.
+pub(super) fn config_toml(running: &Running) -> String {
+    let base_url = running.base_url();
+    let mut toml = format!(
+        "# For the sandbox at {base_url}: nothing leaves this machine.\n[database]\nurl = \"sqlite://sandbox.db\"\n"
+    );
+    for (api, service) in Api::all().zip(&running.state.services) {
+        for section in service.sections(&base_url) {
+            toml += "\n";
+            toml += &if READY.contains(&api) { section.to_string() } else { commented(&section) };
         }
-        let faults: Vec<String> = self.faults.iter().map(|(fault, n)| format!("{fault} {n}")).collect();
-        writeln!(f, "  faults     {}", Or(&faults.join(", "), "none"))
     }
+    toml
 }
 
-/// `[enrich]` and `[destinations.7targets]` for this sandbox.
-pub(super) fn config_toml(running: &Running) -> String {
-    use toml::Value;
-    let SandboxOptions { live_data, seven_targets, .. } = running.options();
-    let text = |text: &str| Value::String(text.to_owned());
-    let rate =
-        |rate: Option<crate::http::message::Rate>| text(&rate.map_or("none".to_owned(), |rate| rate.to_string()));
-    let mut enrich = vec![
-        ("kind", text("live_data")),
-        ("identity_url", text(&running.identity_url())),
-        ("people_url", text(&running.people_url())),
-        ("organization", text(&live_data.organization)),
-        ("client_id", text(&live_data.client_id)),
-        ("client_secret", text(live_data.client_secret.expose())),
-        ("rate", rate(live_data.rate)),
-    ];
-    let mut destination = vec![
-        ("kind", text("seven_targets")),
-        ("default", Value::Boolean(true)),
-        ("api_url", text(&running.base_url())),
-        ("token_url", text(&running.token_url())),
-        ("client_id", text(&seven_targets.client_id)),
-        ("client_secret", text(seven_targets.client_secret.expose())),
-        ("scope", text(&seven_targets.scope)),
-    ];
-    destination.extend(seven_targets.user_identifier.as_deref().map(|user| ("user_identifier", text(user))));
-    destination.extend(seven_targets.assistants.last().map(|email| ("assistant_email", text(email))));
-    destination.push(("rate", rate(seven_targets.rate)));
-
-    let table = |name: &str, entries: &mut Vec<(&str, Value)>| {
-        let lines: String = entries.drain(..).map(|(key, value)| format!("{key} = {value}\n")).collect();
-        format!("[{name}]\n{lines}")
-    };
-    format!(
-        "# For the sandbox at {}: nothing leaves this machine.\n[database]\nurl = \"sqlite://sandbox.db\"\n\n{}\n{}",
-        running.base_url(),
-        table("enrich", &mut enrich),
-        table("destinations.7targets", &mut destination),
-    )
+/// A table that is there to be uncommented.
+fn commented(section: &Section) -> String {
+    section.to_string().lines().map(|line| format!("# {line}\n")).collect()
 }

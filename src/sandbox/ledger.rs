@@ -9,8 +9,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::limits::LimitTotals;
 use super::operation::{Api, Operation};
+use super::seven_targets;
+use super::totals::Totals;
 use crate::clock::{Clock, SystemClock, Timestamp};
 
 /// Requests kept in memory; older ones are only counted.
@@ -24,8 +25,12 @@ pub enum EffectKind {
     Created,
     /// A create for a lead that was there: what must never happen to a careful client. Changed nothing.
     Repeated,
-    /// An update of a lead that is there.
+    /// An update of a lead that is there, an upsert's too.
     Updated,
+    /// A create that came again under its `Idempotency-Key` and was given its first answer. Changed nothing.
+    Replayed,
+    /// Tags were added to a lead that is there.
+    Tagged,
     /// Everything was forgotten, at the operator's wish.
     Reset,
 }
@@ -39,15 +44,45 @@ pub struct Effect {
     pub at_ms: i64,
     pub api: Api,
     pub effect: EffectKind,
-    /// Trimmed, lower case.
+    /// Trimmed, lower case; empty if it was sent without.
     pub email: String,
+    /// What the service tells leads apart by, where that is not the e-mail address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// The sandbox's number for the lead.
     pub id: u64,
+    /// What the service calls the lead, where that is not the number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote_id: Option<String>,
     /// What spoilt the reply, if anything did: `reset-after`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
-    /// The request's body as sent.
+    /// The request's body as sent; identity numbers are cut to their last digits.
     pub body: Value,
+}
+
+impl Effect {
+    fn key(&self) -> &str {
+        self.key.as_deref().unwrap_or(&self.email)
+    }
+}
+
+/// Whom an effect is about.
+pub(super) struct Subject<'a> {
+    /// Trimmed, lower case; empty if unknown.
+    pub(super) email: &'a str,
+    /// What tells leads apart, if not the e-mail address.
+    pub(super) key: Option<String>,
+    pub(super) id: u64,
+    /// What the client sees as its id, if not the number.
+    pub(super) remote_id: Option<String>,
+}
+
+impl<'a> Subject<'a> {
+    /// One lead an e-mail address, called by its number.
+    pub(super) fn by_email(email: &'a str, id: u64) -> Self {
+        Self { email, key: None, id, remote_id: None }
+    }
 }
 
 /// Shows no personal data.
@@ -57,17 +92,24 @@ impl std::fmt::Debug for Effect {
     }
 }
 
-/// All effects on one e-mail address.
+/// All effects on one lead of a service.
 #[derive(Clone, PartialEq, Serialize)]
 pub struct LedgerLead {
-    /// Trimmed, lower case.
+    pub api: Api,
+    /// Trimmed, lower case; empty if it was sent without.
     pub email: String,
+    /// What the service tells leads apart by: mostly the e-mail address.
+    pub key: String,
     pub id: u64,
+    /// What the client knows it by.
+    pub remote_id: String,
     /// 1: there are no other leads than those that were created once.
     pub creates: u64,
     /// Creates that came although it was there; 0 is what a careful client reaches.
     pub repeated_creates: u64,
     pub updates: u64,
+    /// Creates under an `Idempotency-Key` that was known: harmless.
+    pub replays: u64,
     /// Milliseconds since the epoch.
     pub created_at_ms: i64,
     /// The create's body as sent.
@@ -99,32 +141,6 @@ pub struct RequestRecord {
     pub status: Option<u16>,
     /// As in fault plans: `reset-after`.
     pub fault: Option<String>,
-}
-
-/// The sandbox in numbers.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Totals {
-    pub requests: u64,
-    /// Requests by operation.
-    pub operations: BTreeMap<String, u64>,
-    /// Leads created.
-    pub created: u64,
-    /// Creates for leads that were there already.
-    pub repeated_creates: u64,
-    pub updated: u64,
-    /// Unique people that Live Data returned: its credits.
-    pub credits_used: u64,
-    /// Faults that were injected, as `create:reset-after`.
-    pub faults: BTreeMap<String, u64>,
-    /// What the rate limiter saw, by service.
-    pub limits: BTreeMap<String, LimitTotals>,
-}
-
-impl Totals {
-    /// Requests above a limit, over all services.
-    pub fn violations(&self) -> u64 {
-        self.limits.values().map(|limit| limit.violations).sum()
-    }
 }
 
 #[derive(Default)]
@@ -172,7 +188,7 @@ impl Ledger {
         &self,
         api: Api,
         effect: EffectKind,
-        (email, id): (&str, u64),
+        subject: Subject<'_>,
         fault: Option<String>,
         body: &Value,
     ) -> io::Result<()> {
@@ -182,8 +198,10 @@ impl Ledger {
             at_ms: SystemClock.now().ms(),
             api,
             effect,
-            email: email.to_owned(),
-            id,
+            email: subject.email.to_owned(),
+            key: subject.key,
+            id: subject.id,
+            remote_id: subject.remote_id,
             fault,
             body: body.clone(),
         };
@@ -209,7 +227,8 @@ impl Ledger {
 
     /// Forgets everything; the file keeps it, with a line that says so.
     pub(super) fn reset(&self) -> io::Result<()> {
-        self.record(Api::SevenTargets, EffectKind::Reset, ("", 0), None, &Value::Null)?;
+        // The service means nothing here, and files must have one.
+        self.record(seven_targets::API, EffectKind::Reset, Subject::by_email("", 0), None, &Value::Null)?;
         let mut book = self.lock();
         *book = Book { seq: book.seq, file: book.file.take(), ..Book::default() };
         Ok(())
@@ -220,15 +239,28 @@ impl Ledger {
         self.lock().effects.clone()
     }
 
-    /// What is there, one entry an e-mail, in the order of creation.
+    /// What is there, one entry a lead of a service, in the order of creation.
     pub fn leads(&self) -> Vec<LedgerLead> {
         by_lead(self.lock().effects.iter())
     }
 
-    /// One lead, if it is there; upper and lower case alike.
+    /// What one service has, in the order of creation.
+    pub fn leads_of(&self, api: Api) -> Vec<LedgerLead> {
+        by_lead(self.lock().effects.iter().filter(|effect| effect.api == api))
+    }
+
+    /// The 7targets lead of this e-mail address, if it is there; upper and lower case alike.
     pub fn lead(&self, email: &str) -> Option<LedgerLead> {
-        let email = email.trim().to_lowercase();
-        by_lead(self.lock().effects.iter().filter(|effect| effect.email == email)).pop()
+        self.lead_of(seven_targets::API, email)
+    }
+
+    /// A service's lead by e-mail address, or by what else it is told apart by; upper and lower case alike. The newest,
+    /// if several have the address (on two LeadDesk lists, say).
+    pub fn lead_of(&self, api: Api, who: &str) -> Option<LedgerLead> {
+        let who = who.trim().to_lowercase();
+        let book = self.lock();
+        let about = book.effects.iter().filter(|effect| effect.api == api);
+        by_lead(about.filter(|effect| effect.email == who || effect.key().eq_ignore_ascii_case(&who))).pop()
     }
 
     /// The newest requests, oldest first.
@@ -240,12 +272,18 @@ impl Ledger {
     pub(super) fn totals(&self) -> Totals {
         let book = self.lock();
         let count = |kind| book.effects.iter().filter(|effect| effect.effect == kind).count() as u64;
+        let mut created_at: BTreeMap<String, u64> = BTreeMap::new();
+        for effect in book.effects.iter().filter(|effect| effect.effect == EffectKind::Created) {
+            *created_at.entry(effect.api.to_string()).or_default() += 1;
+        }
         Totals {
             requests: book.request_seq,
             operations: book.operations.iter().map(|(operation, n)| (operation.to_string(), *n)).collect(),
             created: count(EffectKind::Created),
             repeated_creates: count(EffectKind::Repeated),
             updated: count(EffectKind::Updated),
+            replayed: count(EffectKind::Replayed),
+            created_at,
             ..Totals::default()
         }
     }
@@ -257,19 +295,23 @@ impl Ledger {
 }
 
 fn by_lead<'a>(effects: impl Iterator<Item = &'a Effect>) -> Vec<LedgerLead> {
-    let mut place: HashMap<&str, usize> = HashMap::new();
+    let mut place: HashMap<(Api, &str), usize> = HashMap::new();
     let mut leads: Vec<LedgerLead> = Vec::new();
     for effect in effects {
-        let at = place.get(effect.email.as_str()).copied();
+        let at = place.get(&(effect.api, effect.key())).copied();
         match (effect.effect, at) {
             (EffectKind::Created, None) => {
-                place.insert(&effect.email, leads.len());
+                place.insert((effect.api, effect.key()), leads.len());
                 leads.push(LedgerLead {
+                    api: effect.api,
                     email: effect.email.clone(),
+                    key: effect.key().to_owned(),
                     id: effect.id,
+                    remote_id: effect.remote_id.clone().unwrap_or_else(|| effect.id.to_string()),
                     creates: 1,
                     repeated_creates: 0,
                     updates: 0,
+                    replays: 0,
                     created_at_ms: effect.at_ms,
                     body: effect.body.clone(),
                 });
@@ -277,7 +319,8 @@ fn by_lead<'a>(effects: impl Iterator<Item = &'a Effect>) -> Vec<LedgerLead> {
             (EffectKind::Created, Some(at)) => leads[at].creates += 1,
             (EffectKind::Repeated, Some(at)) => leads[at].repeated_creates += 1,
             (EffectKind::Updated, Some(at)) => leads[at].updates += 1,
-            (EffectKind::Repeated | EffectKind::Updated, None) | (EffectKind::Reset, _) => {}
+            (EffectKind::Replayed, Some(at)) => leads[at].replays += 1,
+            (_, None) | (EffectKind::Tagged | EffectKind::Reset, _) => {}
         }
     }
     leads
@@ -344,51 +387,4 @@ fn restore(file: &mut File) -> io::Result<Vec<Effect>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn create(ledger: &Ledger, email: &str, id: u64) {
-        let body = json!({"name": "Ann"});
-        ledger.record(Api::SevenTargets, EffectKind::Created, (email, id), None, &body).unwrap();
-    }
-
-    #[test]
-    fn a_ledger_file_is_continued_and_a_torn_line_is_dropped() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("ledger.jsonl");
-        create(&Ledger::open(Some(&path)).unwrap(), "ann@example.com", 1);
-        let mut file = OpenOptions::new().append(true).open(&path).unwrap();
-        file.write_all(br#"{"seq":2,"at_ms""#).unwrap();
-
-        let ledger = Ledger::open(Some(&path)).unwrap();
-        create(&ledger, "bea@example.com", 2);
-        let again = Ledger::open(Some(&path)).unwrap();
-        assert_eq!(again.effects(), ledger.effects());
-        let emails: Vec<_> = again.leads().into_iter().map(|lead| lead.email).collect();
-        assert_eq!(emails, ["ann@example.com", "bea@example.com"]);
-        assert_eq!(again.effects().last().unwrap().seq, 2);
-    }
-
-    #[test]
-    fn a_reset_outlives_a_restart() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("ledger.jsonl");
-        let ledger = Ledger::open(Some(&path)).unwrap();
-        create(&ledger, "ann@example.com", 1);
-        ledger.reset().unwrap();
-        create(&ledger, "bea@example.com", 1);
-        assert_eq!(Ledger::open(Some(&path)).unwrap().leads().len(), 1);
-    }
-
-    #[test]
-    fn a_file_that_is_no_ledger_is_refused_and_left_alone() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("notes.txt");
-        std::fs::write(&path, "ann@example.com\n").unwrap();
-        let error = Ledger::open(Some(&path)).unwrap_err().to_string();
-        assert!(error.contains("line 1 is no ledger entry") && !error.contains("ann@"), "{error}");
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "ann@example.com\n");
-    }
-}
+mod tests;

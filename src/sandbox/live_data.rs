@@ -3,22 +3,34 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
+use super::limits::Quota;
 use super::operation::{Api, Operation};
 use super::options::LiveDataOptions;
 use super::people;
 use super::reply::Answer;
-use super::server::{Incoming, refusal};
+use super::request::Incoming;
+use super::service::{Call, Caller, Kind, Routed, Section, Service, expecting};
 use super::tokens::Tokens;
 use crate::clock::{Clock, SystemClock};
 
+pub(super) const API: Api = Api::new("live_data", "Live Data");
+const SESSION: Operation = API.login("session");
+pub(super) const FIND: Operation = API.call("find");
+
+pub(super) const KIND: Kind = Kind {
+    api: API,
+    operations: &[SESSION, FIND],
+    start: |options, _| Arc::new(LiveData::new(options.live_data.clone(), options.seed)),
+};
+
 pub(super) const IDENTITY_PATH: &str = "/api/identity/v1";
-pub(super) const SESSION_PATH: &str = "/api/identity/v1/session";
+const SESSION_PATH: &str = "/api/identity/v1/session";
 pub(super) const PEOPLE_PATH: &str = "/api/people/v1";
 
 /// Most matches of one request, and most (and default) people of one match.
@@ -52,37 +64,85 @@ impl fmt::Debug for LiveData {
     }
 }
 
+impl Service for LiveData {
+    fn route(&self, request: &Incoming) -> Option<Routed> {
+        match request.path.as_str() {
+            SESSION_PATH => Some(expecting(&Method::POST, SESSION, request)),
+            path if organization(path).is_some() => Some(expecting(&Method::POST, FIND, request)),
+            _ => None,
+        }
+    }
+
+    fn authorise(&self, operation: Operation, request: &Incoming, tokens: &Tokens) -> Result<Caller, Answer> {
+        let token = request.bearer().unwrap_or_default();
+        match tokens.account(API, token) {
+            Some(account) => Ok(Caller::with_token(account, token)),
+            None if token == self.options.api_key.expose() => Ok(Caller::with_key("api-key")),
+            None => Err(self.refusal(operation, StatusCode::UNAUTHORIZED, "Unauthorized")),
+        }
+    }
+
+    fn concerns(&self, operation: Operation, request: &Incoming) -> Vec<String> {
+        identities(operation, request)
+    }
+
+    fn perform(&self, call: &Call<'_>) -> Answer {
+        match call.operation {
+            SESSION => self.session(call.request, call.tokens, call.ttl),
+            _ => self.find(call.request),
+        }
+    }
+
+    fn refusal(&self, _operation: Operation, status: StatusCode, why: &str) -> Answer {
+        Answer::json(status, &json!({"error": why}))
+    }
+
+    fn quota(&self) -> Quota {
+        Quota { rate: self.options.rate, daily: None }
+    }
+
+    fn reset(&self) {
+        self.paid_for.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    fn credits_used(&self) -> u64 {
+        self.paid_for.lock().unwrap_or_else(PoisonError::into_inner).len() as u64
+    }
+
+    fn sections(&self, base_url: &str) -> Vec<Section> {
+        let section = Section::new("enrich", "live_data")
+            .with("identity_url", format!("{base_url}{IDENTITY_PATH}"))
+            .with("people_url", format!("{base_url}{PEOPLE_PATH}"))
+            .with("organization", self.options.organization.as_str())
+            .with("client_id", self.options.client_id.as_str())
+            .with("client_secret", self.options.client_secret.expose())
+            .with_rate(self.options.rate);
+        vec![section]
+    }
+
+    fn addresses(&self, base_url: &str) -> String {
+        format!("{base_url}{IDENTITY_PATH}  {base_url}{PEOPLE_PATH}")
+    }
+}
+
 /// One entry of `matches`: search terms by field name.
 type Terms = Vec<(String, String)>;
 
 impl LiveData {
-    pub(super) fn new(options: LiveDataOptions, seed: u64) -> Self {
+    fn new(options: LiveDataOptions, seed: u64) -> Self {
         Self { options, seed, paid_for: Mutex::default() }
     }
 
-    pub(super) fn reset(&self) {
-        self.paid_for.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    }
-
-    pub(super) fn is_api_key(&self, bearer: &str) -> bool {
-        bearer == self.options.api_key.expose()
-    }
-
-    pub(super) fn credits_used(&self) -> u64 {
-        self.paid_for.lock().unwrap_or_else(PoisonError::into_inner).len() as u64
-    }
-
     /// `POST /api/identity/v1/session`: a service account in JSON, or a user in a form or in JSON.
-    pub(super) fn session(&self, request: &Incoming, tokens: &Tokens, ttl: Duration) -> Answer {
-        let refuse = |status, why: &str| refusal(Operation::Session, status, why);
-        let form = request.header("content-type").is_some_and(|is| is.starts_with("application/x-www-form-urlencoded"));
+    fn session(&self, request: &Incoming, tokens: &Tokens, ttl: Duration) -> Answer {
+        let refuse = |status, why: &str| self.refusal(SESSION, status, why);
         let field = |name: &str| request.json.as_ref().and_then(|body| body[name].as_str()).map(str::to_owned);
         let user = |name: Option<String>, password: Option<String>| {
             name.filter(|name| *name == self.options.username)
                 .filter(|_| password.as_deref() == Some(self.options.password.expose()))
         };
         // The documentation names the token `access_token` for users and `accessToken` for service accounts.
-        let (account, token_field) = if form {
+        let (account, token_field) = if request.is_form() {
             (user(request.form("username"), request.form("password")), "access_token")
         } else {
             match field("grantType").as_deref() {
@@ -99,13 +159,13 @@ impl LiveData {
             }
         };
         let Some(account) = account else { return refuse(StatusCode::UNAUTHORIZED, "invalid credentials") };
-        let token = tokens.issue(Api::LiveData, &account, ttl);
+        let token = tokens.issue(API, &account, "", ttl);
         Answer::json(StatusCode::OK, &json!({(token_field): token, "expiresAt": zoneless(ttl)}))
     }
 
     /// `POST /api/people/v1/{org}/find`.
-    pub(super) fn find(&self, request: &Incoming) -> Answer {
-        let refuse = |status, why: &str| refusal(Operation::Find, status, why);
+    fn find(&self, request: &Incoming) -> Answer {
+        let refuse = |status, why: &str| self.refusal(FIND, status, why);
         if organization(&request.path) != Some(self.options.organization.as_str()) {
             return refuse(StatusCode::NOT_FOUND, "organization not found");
         }
@@ -160,7 +220,7 @@ impl LiveData {
 }
 
 /// The organisation in `/api/people/v1/{org}/find`.
-pub(super) fn organization(path: &str) -> Option<&str> {
+fn organization(path: &str) -> Option<&str> {
     let organization = path.strip_prefix(PEOPLE_PATH)?.strip_prefix('/')?.strip_suffix("/find")?;
     (!organization.is_empty() && !organization.contains('/')).then_some(organization)
 }
@@ -226,9 +286,9 @@ fn copy(from: &Value, into: &mut Map<String, Value>, path: &[&str]) {
 }
 
 /// Whom a fault plan knows this request by: everybody who is looked up in it.
-pub(super) fn identities(operation: Operation, request: &Incoming) -> Vec<String> {
+fn identities(operation: Operation, request: &Incoming) -> Vec<String> {
     let Some(body) = request.json.as_ref() else { return Vec::new() };
-    if operation != Operation::Find {
+    if operation != FIND {
         return body["clientId"].as_str().or(body["email"].as_str()).map(str::to_owned).into_iter().collect();
     }
     let Some(matches) = body["matches"].as_array() else { return Vec::new() };

@@ -1,5 +1,5 @@
-//! The remote APIs on loopback, with limits and faults on demand: Live Data's session and `find`, 7targets' token,
-//! leads and assistants, over real HTTP.
+//! The remote APIs on loopback, with limits and faults on demand, over real HTTP: Live Data, 7targets, LeadConnector,
+//! LeadDesk, Lead (the bank) and a plain CRM. Each is a [`service::Service`].
 //!
 //! Three use it: `leadsync sandbox` ([`run_foreground`]), `leadsync demo` and tests ([`Sandbox::start`]). It is written
 //! against the vendors' pages, not against our connectors, and believes nothing a client says: tokens expire and are
@@ -21,16 +21,26 @@ mod dice;
 mod door;
 mod faults;
 mod foreground;
+mod idempotency;
+mod lead_bank;
+mod lead_connector;
+mod lead_desk;
 mod ledger;
 mod limits;
 mod live_data;
 mod operation;
 mod options;
 mod people;
+mod plain_crm;
+mod refresh;
 mod reply;
+mod request;
 mod server;
+mod service;
 mod seven_targets;
+mod state;
 mod tokens;
+mod totals;
 
 use std::io;
 use std::net::SocketAddr;
@@ -42,13 +52,19 @@ use tokio_util::sync::CancellationToken;
 
 pub use faults::{Fault, FaultPlan, FaultPlanError, Rule, Target, When};
 pub use foreground::run_foreground;
-pub use ledger::{Effect, EffectKind, Ledger, LedgerLead, RequestRecord, Totals};
+pub use lead_bank::{API as LEAD_BANK, LeadBankOptions};
+pub use lead_connector::{API as LEAD_CONNECTOR, LeadConnectorOptions};
+pub use lead_desk::{API as LEAD_DESK, LeadDeskOptions};
+pub use ledger::{Effect, EffectKind, Ledger, LedgerLead, RequestRecord};
 pub use limits::LimitTotals;
 pub use operation::{Api, Operation};
 pub use options::{Duplicate, LiveDataOptions, RetryAfter, SandboxOptions, SevenTargetsOptions, Timing, UnknownChoice};
+pub use plain_crm::{API as PLAIN_CRM, PlainCrmOptions};
+pub use refresh::RefreshTotals;
+pub use totals::Totals;
 
 use door::Door;
-use server::State;
+use state::State;
 
 /// The remote APIs in one process.
 #[derive(Debug)]
@@ -116,12 +132,37 @@ impl Running {
         format!("{}{}", self.base_url(), seven_targets::TOKEN_PATH)
     }
 
+    /// `base_url` of a `lead_connector` destination; `/v3` below it is served too.
+    pub fn lead_connector_url(&self) -> String {
+        format!("{}{}", self.base_url(), lead_connector::PREFIX)
+    }
+
+    /// `base_url` of a `lead_desk` destination with `api = "rest"`.
+    pub fn lead_desk_rest_url(&self) -> String {
+        format!("{}{}", self.base_url(), lead_desk::REST)
+    }
+
+    /// `base_url` of a `lead_desk` destination with `api = "original"`.
+    pub fn lead_desk_original_url(&self) -> String {
+        format!("{}{}/", self.base_url(), lead_desk::ORIGINAL)
+    }
+
+    /// `base_url` of a `lead_bank` destination.
+    pub fn lead_bank_url(&self) -> String {
+        format!("{}{}", self.base_url(), lead_bank::PREFIX)
+    }
+
+    /// The plain CRM: `/v1/contacts`, `/v1/me` and `/oauth/token` are below it.
+    pub fn plain_crm_url(&self) -> String {
+        format!("{}{}", self.base_url(), plain_crm::PREFIX)
+    }
+
     /// What it was started with.
     pub fn options(&self) -> &SandboxOptions {
         &self.state.options
     }
 
-    /// `[enrich]` and `[destinations.7targets]` that fit this sandbox, as TOML.
+    /// `[enrich]` and `[destinations.7targets]` that fit this sandbox, as TOML, and the other destinations as comments.
     pub fn config_toml(&self) -> String {
         foreground::config_toml(self)
     }
@@ -149,6 +190,12 @@ impl Running {
     /// Makes every access token invalid, as if all had expired at this moment.
     pub fn revoke_tokens(&self) {
         self.state.tokens.revoke_all();
+    }
+
+    /// Turns one of the switches that `GET /_sandbox/switches` lists: `location_active`, for one. Whether there is such.
+    #[must_use]
+    pub fn set_switch(&self, name: &str, on: bool) -> bool {
+        self.state.set_switch(name, on)
     }
 
     /// Down from now on: open connections are reset, new ones refused, until [`Running::come_back`]. What it knows stays.

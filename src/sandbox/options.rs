@@ -7,6 +7,10 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::faults::FaultPlan;
+use super::lead_bank::LeadBankOptions;
+use super::lead_connector::LeadConnectorOptions;
+use super::lead_desk::LeadDeskOptions;
+use super::plain_crm::PlainCrmOptions;
 use crate::http::message::Rate;
 use crate::secret::Secret;
 
@@ -34,6 +38,10 @@ pub struct SandboxOptions {
     pub ledger_file: Option<PathBuf>,
     pub live_data: LiveDataOptions,
     pub seven_targets: SevenTargetsOptions,
+    pub lead_connector: LeadConnectorOptions,
+    pub lead_desk: LeadDeskOptions,
+    pub lead_bank: LeadBankOptions,
+    pub plain_crm: PlainCrmOptions,
 }
 
 impl Default for SandboxOptions {
@@ -50,6 +58,10 @@ impl Default for SandboxOptions {
             ledger_file: None,
             live_data: LiveDataOptions::default(),
             seven_targets: SevenTargetsOptions::default(),
+            lead_connector: LeadConnectorOptions::default(),
+            lead_desk: LeadDeskOptions::default(),
+            lead_bank: LeadBankOptions::default(),
+            plain_crm: PlainCrmOptions::default(),
         }
     }
 }

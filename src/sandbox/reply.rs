@@ -10,11 +10,11 @@ use http::header::{CONTENT_TYPE, HeaderName};
 use http::{HeaderValue, Response, StatusCode};
 use hyper::body::{Body, Frame, SizeHint};
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use tokio::time::Sleep;
 
 /// What the sandbox answers.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
@@ -31,6 +31,12 @@ impl Answer {
             headers: vec![(CONTENT_TYPE, HeaderValue::from_static("application/json"))],
             body: Bytes::from(body),
         }
+    }
+
+    /// Plain text.
+    pub(super) fn text(status: StatusCode, body: &str) -> Self {
+        let headers = vec![(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"))];
+        Self { status, headers, body: Bytes::from(body.to_owned()) }
     }
 
     /// With one more header.
@@ -55,30 +61,16 @@ impl Answer {
         self
     }
 
-    /// A success that says it failed.
-    pub(super) fn error_body() -> Self {
-        Self::json(
-            StatusCode::OK,
-            &json!({"status": 500, "error": "Internal Server Error", "message": "please try again"}),
-        )
-    }
-
-    /// A success that speaks of somebody who is none of the client's leads.
-    pub(super) fn other_lead() -> Self {
-        Self::json(
-            StatusCode::OK,
-            &json!({"id": 99_000_001, "name": "Nobody", "email": "nobody@sandbox.example", "state": "Cold"}),
-        )
-    }
-
-    /// The same without the lead's number; what has none is left with nothing.
-    pub(super) fn into_no_id(mut self) -> Self {
-        let body = serde_json::from_slice::<Map<String, Value>>(&self.body);
-        let without = body.ok().filter(|body| body.contains_key("id")).map(|mut body| {
-            body.remove("id");
-            body
-        });
-        self.body = Bytes::from(Value::Object(without.unwrap_or_default()).to_string());
+    /// The same without the lead's number, which stands at one of these pointers; what has none is left with nothing.
+    pub(super) fn into_no_id(mut self, pointers: &[&str]) -> Self {
+        let mut body = serde_json::from_slice::<Value>(&self.body).unwrap_or_default();
+        let mut had = false;
+        for pointer in pointers {
+            let Some((parent, field)) = pointer.rsplit_once('/') else { continue };
+            let parent = body.pointer_mut(parent).and_then(Value::as_object_mut);
+            had |= parent.is_some_and(|parent| parent.remove(field).is_some());
+        }
+        self.body = Bytes::from(if had { body.to_string() } else { "{}".to_owned() });
         self
     }
 

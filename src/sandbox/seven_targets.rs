@@ -5,25 +5,38 @@
 //! and `{"message": "…"}`.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
-use http::StatusCode;
+use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
-use super::ledger::{Effect, EffectKind, Ledger};
+use super::ledger::{Effect, EffectKind, Subject};
+use super::limits::Quota;
 use super::operation::{Api, Operation};
 use super::options::{Duplicate, SevenTargetsOptions};
 use super::reply::Answer;
-use super::server::{Incoming, refusal};
+use super::request::Incoming;
+use super::service::{Call, Caller, Kind, Routed, Section, Service, expecting, unwritten};
 use super::tokens::Tokens;
 use crate::clock::{Clock, SystemClock};
 
+pub(super) const API: Api = Api::new("seven_targets", "7targets");
+const TOKEN: Operation = API.login("token");
+pub(super) const CREATE: Operation = API.call("create");
+const UPDATE: Operation = API.call("update");
+const ASSISTANTS: Operation = API.call("assistants");
+
+pub(super) const KIND: Kind = Kind {
+    api: API,
+    operations: &[TOKEN, CREATE, UPDATE, ASSISTANTS],
+    start: |options, effects| Arc::new(SevenTargets::new(options.seven_targets.clone(), effects)),
+};
+
 pub(super) const TOKEN_PATH: &str = "/oauth2/token";
-pub(super) const LEADS_PATH: &str = "/leads";
-pub(super) const ASSISTANTS_PATH: &str = "/leads/assistant";
+const LEADS_PATH: &str = "/leads";
+const ASSISTANTS_PATH: &str = "/leads/assistant";
 
 /// The first lead's and the first assistant's numbers: not 1, so that nobody mistakes them for an index.
 const FIRST_LEAD: u64 = 2345;
@@ -45,7 +58,6 @@ const FIELDS: [&str; 9] = [
     "customFields",
 ];
 
-#[derive(Debug)]
 struct StoredLead {
     id: u64,
     /// As first sent: it can't be changed.
@@ -54,16 +66,22 @@ struct StoredLead {
     fields: Map<String, Value>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Leads {
     by_email: HashMap<String, StoredLead>,
     email_of: HashMap<u64, String>,
 }
 
-#[derive(Debug)]
 pub(super) struct SevenTargets {
     options: SevenTargetsOptions,
     leads: Mutex<Leads>,
+}
+
+/// Shows no personal data.
+impl fmt::Debug for SevenTargets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SevenTargets").finish_non_exhaustive()
+    }
 }
 
 /// Why a body is not taken: 400 with this message.
@@ -78,9 +96,9 @@ struct Named<'a> {
 
 impl SevenTargets {
     /// With the leads that these effects left.
-    pub(super) fn new(options: SevenTargetsOptions, effects: &[Effect]) -> Self {
+    fn new(options: SevenTargetsOptions, effects: &[Effect]) -> Self {
         let service = Self { options, leads: Mutex::default() };
-        for effect in effects.iter().filter(|effect| effect.api == Api::SevenTargets) {
+        for effect in effects.iter().filter(|effect| effect.api == API) {
             let Some(body) = effect.body.as_object() else { continue };
             // An assistant of an earlier start may be gone; the lead then falls to the first.
             let assistant = service.assistant(body).unwrap_or(FIRST_ASSISTANT);
@@ -88,26 +106,16 @@ impl SevenTargets {
             match effect.effect {
                 EffectKind::Created => leads.insert(effect.id, &effect.email, assistant, body),
                 EffectKind::Updated => leads.update(&effect.email, assistant, body),
-                EffectKind::Repeated | EffectKind::Reset => {}
+                _ => {}
             }
         }
         service
     }
 
-    pub(super) fn reset(&self) {
-        *self.leads.lock().unwrap_or_else(PoisonError::into_inner) = Leads::default();
-    }
-
-    /// Whether the header names our user, where one is asked for.
-    pub(super) fn knows_user(&self, request: &Incoming) -> bool {
-        self.options.user_identifier.as_deref().is_none_or(|user| request.header("7ts-user-identifier") == Some(user))
-    }
-
     /// `POST /oauth2/token`: client credentials by Basic, a form; errors as RFC 6749, 5.2.
-    pub(super) fn token(&self, request: &Incoming, tokens: &Tokens, ttl: Duration) -> Answer {
-        let refuse = |error| refusal(Operation::Token, StatusCode::BAD_REQUEST, error);
-        let form = request.header("content-type").is_some_and(|is| is.starts_with("application/x-www-form-urlencoded"));
-        if !form {
+    fn token(&self, request: &Incoming, tokens: &Tokens, ttl: Duration) -> Answer {
+        let refuse = |error| self.refusal(TOKEN, StatusCode::BAD_REQUEST, error);
+        if !request.is_form() {
             return refuse("invalid_request");
         }
         match request.form("grant_type").as_deref() {
@@ -115,66 +123,57 @@ impl SevenTargets {
             Some(_) => return refuse("unsupported_grant_type"),
             None => return refuse("invalid_request"),
         }
-        let Some(client) = self.client(request) else { return refuse("invalid_client") };
+        let right = |(id, secret): &(String, String)| {
+            *id == self.options.client_id && secret == self.options.client_secret.expose()
+        };
+        let Some((client, _)) = request.basic().filter(right) else { return refuse("invalid_client") };
         let scopes = request.form("scope").unwrap_or_else(|| self.options.scope.clone());
         if scopes.split(' ').any(|scope| scope != self.options.scope) {
             return refuse("invalid_scope");
         }
-        let token = tokens.issue(Api::SevenTargets, &client, ttl);
+        let token = tokens.issue(API, &client, &scopes, ttl);
         let body = json!({"access_token": token, "expires_in": ttl.as_secs(), "token_type": "Bearer"});
         Answer::json(StatusCode::OK, &body)
     }
 
-    /// The client id, if id and secret are right.
-    fn client(&self, request: &Incoming) -> Option<String> {
-        let (scheme, encoded) = request.header("authorization")?.split_once(' ')?;
-        if !scheme.eq_ignore_ascii_case("basic") {
-            return None;
-        }
-        let decoded = String::from_utf8(BASE64_STANDARD.decode(encoded.trim()).ok()?).ok()?;
-        let (id, secret) = decoded.split_once(':')?;
-        let right = id == self.options.client_id && secret == self.options.client_secret.expose();
-        right.then(|| id.to_owned())
-    }
-
     /// `POST /leads`.
-    pub(super) fn create(&self, request: &Incoming, ledger: &Ledger, fault: Option<String>) -> Answer {
-        let named = match self.named(request) {
+    fn create(&self, call: &Call<'_>) -> Answer {
+        let named = match self.named(call.request) {
             Ok(named) => named,
-            Err(why) => return refusal(Operation::Create, StatusCode::BAD_REQUEST, &why),
+            Err(why) => return self.refusal(CREATE, StatusCode::BAD_REQUEST, &why),
         };
         let body = Value::Object(named.body.clone());
         // Held until it is written down: two creates of one e-mail must not both find nothing.
         let mut leads = self.leads.lock().unwrap_or_else(PoisonError::into_inner);
         let Leads { by_email, .. } = &*leads;
         if let Some(lead) = by_email.get(&named.email) {
-            let noted = ledger.record(Api::SevenTargets, EffectKind::Repeated, (&named.email, lead.id), fault, &body);
+            let noted = call.note(EffectKind::Repeated, Subject::by_email(&named.email, lead.id), &body);
             if let Err(error) = noted {
-                return unwritten(Operation::Create, &error);
+                return unwritten(self, CREATE, &error);
             }
             return match self.options.duplicate {
                 Duplicate::Conflict => {
-                    refusal(Operation::Create, StatusCode::CONFLICT, "A lead with this email already exists")
+                    self.refusal(CREATE, StatusCode::CONFLICT, "A lead with this email already exists")
                 }
                 Duplicate::ReturnExisting => Answer::json(StatusCode::OK, &shown(lead)),
             };
         }
         let id = FIRST_LEAD + leads.by_email.len() as u64;
-        if let Err(error) = ledger.record(Api::SevenTargets, EffectKind::Created, (&named.email, id), fault, &body) {
-            return unwritten(Operation::Create, &error);
+        if let Err(error) = call.note(EffectKind::Created, Subject::by_email(&named.email, id), &body) {
+            return unwritten(self, CREATE, &error);
         }
         leads.insert(id, &named.email, named.assistant, named.body);
         match leads.by_email.get(&named.email) {
             Some(lead) => Answer::json(StatusCode::CREATED, &shown(lead)),
-            None => refusal(Operation::Create, StatusCode::INTERNAL_SERVER_ERROR, "the lead was lost"),
+            None => self.refusal(CREATE, StatusCode::INTERNAL_SERVER_ERROR, "the lead was lost"),
         }
     }
 
     /// `PUT /leads`: by `id`, else by e-mail; what is missing or null stays as it is.
-    pub(super) fn update(&self, request: &Incoming, ledger: &Ledger, fault: Option<String>) -> Answer {
-        let named = match self.named(request) {
+    fn update(&self, call: &Call<'_>) -> Answer {
+        let named = match self.named(call.request) {
             Ok(named) => named,
-            Err(why) => return refusal(Operation::Update, StatusCode::BAD_REQUEST, &why),
+            Err(why) => return self.refusal(UPDATE, StatusCode::BAD_REQUEST, &why),
         };
         let mut leads = self.leads.lock().unwrap_or_else(PoisonError::into_inner);
         let email = match named.body.get("id").filter(|id| !id.is_null()) {
@@ -182,24 +181,24 @@ impl SevenTargets {
             Some(id) => id.as_u64().and_then(|id| leads.email_of.get(&id).cloned()),
         };
         let Some((email, id)) = email.and_then(|email| leads.by_email.get(&email).map(|lead| (email, lead.id))) else {
-            return refusal(Operation::Update, StatusCode::NOT_FOUND, "Lead not found");
+            return self.refusal(UPDATE, StatusCode::NOT_FOUND, "Lead not found");
         };
         if email != named.email {
-            return refusal(Operation::Update, StatusCode::BAD_REQUEST, "email cannot be changed");
+            return self.refusal(UPDATE, StatusCode::BAD_REQUEST, "email cannot be changed");
         }
         let body = Value::Object(named.body.clone());
-        if let Err(error) = ledger.record(Api::SevenTargets, EffectKind::Updated, (&email, id), fault, &body) {
-            return unwritten(Operation::Update, &error);
+        if let Err(error) = call.note(EffectKind::Updated, Subject::by_email(&email, id), &body) {
+            return unwritten(self, UPDATE, &error);
         }
         leads.update(&email, named.assistant, named.body);
         match leads.by_email.get(&email) {
             Some(lead) => Answer::json(StatusCode::OK, &shown(lead)),
-            None => refusal(Operation::Update, StatusCode::NOT_FOUND, "Lead not found"),
+            None => self.refusal(UPDATE, StatusCode::NOT_FOUND, "Lead not found"),
         }
     }
 
     /// `GET /leads/assistant?searchString=&page=0&size=10`.
-    pub(super) fn assistants(&self, request: &Incoming) -> Answer {
+    fn assistants(&self, request: &Incoming) -> Answer {
         let number = |name: &str, default: usize| match request.parameter(name) {
             None => Ok(default),
             Some(text) if text.is_empty() => Ok(default),
@@ -207,9 +206,9 @@ impl SevenTargets {
         };
         let (page, size) = match (number("page", 0), number("size", 10)) {
             (Ok(page), Ok(size @ 1..=100)) => (page, size),
-            (Err(why), _) | (_, Err(why)) => return refusal(Operation::Assistants, StatusCode::BAD_REQUEST, &why),
+            (Err(why), _) | (_, Err(why)) => return self.refusal(ASSISTANTS, StatusCode::BAD_REQUEST, &why),
             (Ok(_), Ok(_)) => {
-                return refusal(Operation::Assistants, StatusCode::BAD_REQUEST, "size must be from 1 to 100");
+                return self.refusal(ASSISTANTS, StatusCode::BAD_REQUEST, "size must be from 1 to 100");
             }
         };
         let search = request.parameter("searchString").unwrap_or_default().to_lowercase();
@@ -265,6 +264,84 @@ impl SevenTargets {
     }
 }
 
+impl Service for SevenTargets {
+    fn route(&self, request: &Incoming) -> Option<Routed> {
+        Some(match request.path.as_str() {
+            TOKEN_PATH => expecting(&Method::POST, TOKEN, request),
+            LEADS_PATH if request.method == Method::PUT => Ok(UPDATE),
+            LEADS_PATH => expecting(&Method::POST, CREATE, request),
+            ASSISTANTS_PATH => expecting(&Method::GET, ASSISTANTS, request),
+            _ => return None,
+        })
+    }
+
+    fn authorise(&self, operation: Operation, request: &Incoming, tokens: &Tokens) -> Result<Caller, Answer> {
+        let known = request.bearer().and_then(|token| Some((tokens.account(API, token)?, token)));
+        let Some((account, token)) = known else {
+            return Err(self.refusal(operation, StatusCode::UNAUTHORIZED, "Unauthorized"));
+        };
+        let user = self.options.user_identifier.as_deref();
+        if user.is_some_and(|user| request.header("7ts-user-identifier") != Some(user)) {
+            let why = "Forbidden: 7ts-user-identifier is missing or unknown";
+            return Err(self.refusal(operation, StatusCode::FORBIDDEN, why));
+        }
+        Ok(Caller::with_token(account, token))
+    }
+
+    fn concerns(&self, operation: Operation, request: &Incoming) -> Vec<String> {
+        match operation {
+            CREATE | UPDATE => {
+                let email = request.json.as_ref().and_then(|body| body["email"].as_str());
+                email.map(|email| email.trim().to_lowercase()).into_iter().collect()
+            }
+            _ => request.query.clone().into_iter().collect(),
+        }
+    }
+
+    fn perform(&self, call: &Call<'_>) -> Answer {
+        match call.operation {
+            TOKEN => self.token(call.request, call.tokens, call.ttl),
+            CREATE => self.create(call),
+            UPDATE => self.update(call),
+            _ => self.assistants(call.request),
+        }
+    }
+
+    fn refusal(&self, operation: Operation, status: StatusCode, why: &str) -> Answer {
+        let field = if operation == TOKEN { "error" } else { "message" };
+        Answer::json(status, &json!({(field): why}))
+    }
+
+    fn quota(&self) -> Quota {
+        Quota { rate: self.options.rate, daily: None }
+    }
+
+    fn reset(&self) {
+        *self.leads.lock().unwrap_or_else(PoisonError::into_inner) = Leads::default();
+    }
+
+    fn sections(&self, base_url: &str) -> Vec<Section> {
+        let mut section = Section::new("destinations.7targets", "seven_targets")
+            .with("default", true)
+            .with("api_url", base_url)
+            .with("token_url", format!("{base_url}{TOKEN_PATH}"))
+            .with("client_id", self.options.client_id.as_str())
+            .with("client_secret", self.options.client_secret.expose())
+            .with("scope", self.options.scope.as_str());
+        if let Some(user) = self.options.user_identifier.as_deref() {
+            section = section.with("user_identifier", user);
+        }
+        if let Some(email) = self.options.assistants.last() {
+            section = section.with("assistant_email", email.as_str());
+        }
+        vec![section.with_rate(self.options.rate)]
+    }
+
+    fn addresses(&self, base_url: &str) -> String {
+        format!("{base_url}  {base_url}{TOKEN_PATH}")
+    }
+}
+
 impl Leads {
     fn insert(&mut self, id: u64, email: &str, assistant: u64, body: &Map<String, Value>) {
         let mut lead = StoredLead { id, email: email.to_owned(), assistant, fields: Map::new() };
@@ -316,22 +393,5 @@ fn text<'a>(body: &'a Map<String, Value>, field: &str) -> Result<Option<&'a str>
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.trim()).filter(|text| !text.is_empty())),
         Some(_) => Err(format!("{field} must be a string")),
-    }
-}
-
-/// The ledger file can't be written, so nothing took place.
-fn unwritten(operation: Operation, error: &std::io::Error) -> Answer {
-    tracing::error!(%error, "the sandbox's ledger file can't be written; the request had no effect");
-    refusal(operation, StatusCode::INTERNAL_SERVER_ERROR, "the sandbox's ledger file can't be written")
-}
-
-/// Whom a fault plan knows this request by: the lead, or what else tells it from others.
-pub(super) fn identities(operation: Operation, request: &Incoming) -> Vec<String> {
-    match operation {
-        Operation::Create | Operation::Update => {
-            let email = request.json.as_ref().and_then(|body| body["email"].as_str());
-            email.map(|email| email.trim().to_lowercase()).into_iter().collect()
-        }
-        _ => request.query.clone().into_iter().collect(),
     }
 }

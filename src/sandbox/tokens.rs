@@ -12,6 +12,8 @@ use super::operation::Api;
 struct Grant {
     api: Api,
     account: String,
+    /// Space separated; empty where a service knows none.
+    scope: String,
     expires: Instant,
 }
 
@@ -29,12 +31,13 @@ impl fmt::Debug for Tokens {
 
 impl Tokens {
     /// A new token; those issued before stay good until they expire.
-    pub(super) fn issue(&self, api: Api, account: &str, ttl: Duration) -> String {
+    pub(super) fn issue(&self, api: Api, account: &str, scope: &str, ttl: Duration) -> String {
         let token = format!("sandbox.{api}.{:032x}", rand::random::<u128>());
         let now = Instant::now();
         let mut grants = self.grants.lock().unwrap_or_else(PoisonError::into_inner);
         grants.retain(|_, grant| grant.expires > now);
-        grants.insert(token.clone(), Grant { api, account: account.to_owned(), expires: now + ttl });
+        let (account, scope) = (account.to_owned(), scope.to_owned());
+        grants.insert(token.clone(), Grant { api, account, scope, expires: now + ttl });
         token
     }
 
@@ -43,6 +46,18 @@ impl Tokens {
         let grants = self.grants.lock().unwrap_or_else(PoisonError::into_inner);
         let grant = grants.get(token).filter(|grant| grant.api == api && grant.expires > Instant::now())?;
         Some(grant.account.clone())
+    }
+
+    /// Whether it was granted one of these scopes.
+    pub(super) fn may(&self, token: &str, scopes: &[&str]) -> bool {
+        let grants = self.grants.lock().unwrap_or_else(PoisonError::into_inner);
+        grants.get(token).is_some_and(|grant| grant.scope.split(' ').any(|granted| scopes.contains(&granted)))
+    }
+
+    /// What it was granted, space separated.
+    pub(super) fn scope(&self, token: &str) -> String {
+        let grants = self.grants.lock().unwrap_or_else(PoisonError::into_inner);
+        grants.get(token).map(|grant| grant.scope.clone()).unwrap_or_default()
     }
 
     /// Makes one invalid.
@@ -58,15 +73,18 @@ impl Tokens {
 
 #[cfg(test)]
 mod tests {
+    use super::super::live_data::API as LIVE_DATA;
+    use super::super::seven_targets::API as SEVEN_TARGETS;
     use super::*;
 
     #[tokio::test(start_paused = true)]
     async fn a_token_is_good_for_its_service_until_it_expires() {
         let tokens = Tokens::default();
-        let token = tokens.issue(Api::LiveData, "a", Duration::from_secs(60));
-        assert_eq!(tokens.account(Api::LiveData, &token).as_deref(), Some("a"));
-        assert_eq!(tokens.account(Api::SevenTargets, &token), None);
+        let token = tokens.issue(LIVE_DATA, "a", "read", Duration::from_secs(60));
+        assert_eq!(tokens.account(LIVE_DATA, &token).as_deref(), Some("a"));
+        assert_eq!(tokens.account(SEVEN_TARGETS, &token), None);
+        assert!(tokens.may(&token, &["write", "read"]) && !tokens.may(&token, &["write"]));
         tokio::time::advance(Duration::from_secs(60)).await;
-        assert_eq!(tokens.account(Api::LiveData, &token), None);
+        assert_eq!(tokens.account(LIVE_DATA, &token), None);
     }
 }

@@ -137,8 +137,12 @@ pub trait Vault: Send + Sync {
     /// The account's current token.
     async fn token(&self, account: &str) -> Result<Option<StoredToken>>;
 
-    /// Every account's token, for `auth status`; of generation 0 where a grant was dead before it gave a token.
-    async fn tokens(&self) -> Result<Vec<(String, StoredToken)>>;
+    /// Every account's token, for `auth status`; of generation 0 where a grant was dead before it gave a token, or where
+    /// the first refresh has not ended.
+    async fn tokens(&self) -> Result<Vec<TokenStanding>>;
+
+    /// The refreshes at or after `since`, by account and generation; at most [`REFRESHES_KEPT`] an account.
+    async fn refreshes(&self, since: Timestamp) -> Result<Vec<TokenRefresh>>;
 
     /// Asks for the turn to refresh the token of `generation` (0: there is none yet), until `until`. `holder` is random for
     /// each request to the token service; asking again as the same holder (after a broken connection, or to hold the turn
@@ -153,8 +157,8 @@ pub trait Vault: Send + Sync {
         now: Timestamp,
     ) -> Result<RefreshTurn>;
 
-    /// Stores `token` (whose generation must be `generation + 1`) if the current one is still `generation`, and ends the
-    /// refresh. False: another worker was first; nothing was changed.
+    /// Stores `token` (whose generation must be `generation + 1`) if the current one is still `generation`, ends the
+    /// refresh, and logs it. False: another worker was first; nothing was changed.
     async fn replace_token(&self, account: &str, generation: i64, token: &StoredToken) -> Result<bool>;
 
     /// Ends a refresh that was answered with a failure, or not sent: it does not count as lost, and the next worker need
@@ -170,6 +174,13 @@ pub trait Vault: Send + Sync {
 
     /// Stores a sealed key unless there is one already; returns the one that is there now.
     async fn keep_sealed_key(&self, name: &str, sealed: &[u8]) -> Result<Vec<u8>>;
+
+    /// Every sealed value there is.
+    async fn sealed(&self) -> Result<Vec<(SealedAt, Vec<u8>)>>;
+
+    /// Puts `to` in the place of `from`, the same value sealed anew. False: something else stands there by now; nothing was
+    /// changed.
+    async fn reseal(&self, at: &SealedAt, from: &[u8], to: &[u8]) -> Result<bool>;
 
     /// How much of the account's daily quota is used.
     async fn quota_used(&self, account: &str, utc_day: i64) -> Result<i64>;
@@ -199,6 +210,15 @@ pub trait Vault: Send + Sync {
 
     /// All pauses that end after `now`.
     async fn pauses(&self, now: Timestamp) -> Result<Vec<Pause>>;
+
+    /// A person pauses a destination or the look-up; what was said before of the same is replaced.
+    async fn pause_by_hand(&self, pause: &HandPause) -> Result<()>;
+
+    /// Lifts what a person paused. False: there was nothing.
+    async fn resume_by_hand(&self, name: &str) -> Result<bool>;
+
+    /// All pauses by hand that have not ended at `now`.
+    async fn hand_pauses(&self, now: Timestamp) -> Result<Vec<HandPause>>;
 }
 
 /// Runs, and what operators read.
@@ -227,6 +247,9 @@ pub trait Ledger: Send + Sync {
 
     /// How many leads there are, by destination and state.
     async fn state_counts(&self) -> Result<Vec<StateCount>>;
+
+    /// What must not be, over the whole table, and how often it is: empty if all is as it should be. Reads every lead.
+    async fn audit(&self) -> Result<Vec<(String, i64)>>;
 
     /// Up to `limit` leads with an id above `after`, by id: pages of `results`.
     async fn leads(&self, which: &LeadFilter, after: LeadId, limit: u32) -> Result<Vec<LeadRecord>>;

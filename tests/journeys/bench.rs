@@ -150,6 +150,14 @@ impl Bench {
         table.insert(name.to_owned(), value.into());
     }
 
+    /// Takes a key, or a table, out of the configuration.
+    pub fn remove(&self, key: &str) {
+        let mut config = self.config.lock().unwrap();
+        let (tables, name) = key.rsplit_once('.').unwrap();
+        let table = tables.split('.').fold(&mut *config, |table, part| table[part].as_table_mut().unwrap());
+        table.remove(name).unwrap();
+    }
+
     /// A text of the configuration.
     pub fn get(&self, key: &str) -> String {
         let config = toml::Value::Table(self.config.lock().unwrap().clone());

@@ -51,7 +51,19 @@ enum Job {
     NoToken,
     /// A person puts a rejected lead back.
     Retry,
+    /// A person changes the key that everything is sealed with.
+    Rekey,
+    /// A person pauses the destination.
+    Pause,
+    /// A person lifts that.
+    Resume,
 }
+
+/// The keys of [`Job::Rekey`].
+const KEYS: [&str; 2] = [
+    "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+    "fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210",
+];
 
 fn job(point: &str) -> Job {
     match point.split('.').next().unwrap() {
@@ -62,6 +74,9 @@ fn job(point: &str) -> Job {
         "find" => Job::LostReply,
         "abandon_refresh" => Job::NoToken,
         "operate" => Job::Retry,
+        "reseal" => Job::Rekey,
+        "pause_by_hand" => Job::Pause,
+        "resume_by_hand" => Job::Resume,
         _ => Job::Import,
     }
 }
@@ -73,6 +88,8 @@ fn passings(point: &str) -> &'static [u32] {
         "commit.before-commit" | "commit.after-commit" => &[1, 2, 3],
         // The first is written in the middle of a token request; that place has points of its own.
         "log_calls.before-commit" | "log_calls.after-commit" => &[2],
+        // The fingerprints' key and two tokens.
+        "reseal.before-commit" | "reseal.after-commit" => &[1, 2, 3],
         // Two tokens and a look-up come before the first create.
         "body.before-write" => &[4],
         _ => &[1],
@@ -138,8 +155,15 @@ async fn dies_and_recovers(case: Case, busy: Arc<Semaphore>) {
     let loaded = bench.database.try_sql("SELECT count(*) FROM leads").map_or(0, |n| n.parse::<usize>().unwrap());
     assert!([0, LEADS].contains(&loaded), "a file is loaded in one go: {loaded}");
     let in_flight = if loaded > 0 { time_passes(&bench) } else { BTreeSet::new() };
-    if job == Job::Retry {
-        bench.leadsync(&["retry", "--state", "rejected"]).await.ends(0);
+    match job {
+        Job::Retry => drop(bench.leadsync(&["retry", "--state", "rejected"]).await.ends(0)),
+        Job::Rekey => {
+            bench.leadsync(&["auth", "rekey"]).await.ends(0);
+            // The old one is gone.
+            bench.set("security.encryption_key", KEYS[1]);
+        }
+        Job::Pause | Job::Resume => drop(bench.leadsync(&["resume", "7targets"]).await.ends(0)),
+        _ => {}
     }
     let mut code = 4;
     for args in [if loaded == 0 { &["import", "leads.csv"][..] } else { &["run"] }, &["run"], &["run"], &["run"]] {
@@ -211,7 +235,7 @@ async fn bench(case: &Case) -> Bench {
     bench.set("enrich.timeout", "30s");
     bench.set("destinations.7targets.timeout", "30s");
     match job {
-        Job::Import | Job::QueueOnly | Job::Retry => {}
+        Job::Import | Job::QueueOnly | Job::Retry | Job::Rekey | Job::Pause | Job::Resume => {}
         Job::Limited => bench.set("destinations.7targets.rate", "1000/s"),
         Job::SlowImport => {
             bench.set("destinations.7targets.concurrency", 1);
@@ -235,6 +259,20 @@ async fn arguments(job: Job, bench: &Bench) -> Vec<&'static str> {
         return vec!["retry", "--state", "rejected"];
     }
     match job {
+        Job::Rekey => {
+            bench.set("security.encryption_key", KEYS[0]);
+            bench.leadsync(&["import", "leads.csv"]).await.ends(0);
+            bench.set("security.encryption_key", toml::value::Array::from([KEYS[1].into(), KEYS[0].into()]));
+            vec!["auth", "rekey"]
+        }
+        Job::Pause | Job::Resume => {
+            bench.leadsync(&["import", "--queue-only", "leads.csv"]).await.ends(0);
+            if job == Job::Pause {
+                return vec!["pause", "7targets"];
+            }
+            bench.leadsync(&["pause", "7targets"]).await.ends(0);
+            vec!["resume", "7targets"]
+        }
         Job::QueueOnly => vec!["import", "--queue-only", "leads.csv"],
         _ => vec!["import", "leads.csv"],
     }

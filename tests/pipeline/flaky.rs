@@ -123,8 +123,11 @@ impl Vault for Flaky {
     async fn token(&self, account: &str) -> Result<Option<StoredToken>> {
         self.around(false, self.inner.token(account)).await
     }
-    async fn tokens(&self) -> Result<Vec<(String, StoredToken)>> {
+    async fn tokens(&self) -> Result<Vec<TokenStanding>> {
         self.around(false, self.inner.tokens()).await
+    }
+    async fn refreshes(&self, since: Timestamp) -> Result<Vec<TokenRefresh>> {
+        self.around(false, self.inner.refreshes(since)).await
     }
     async fn begin_refresh(
         &self,
@@ -151,6 +154,12 @@ impl Vault for Flaky {
     async fn keep_sealed_key(&self, name: &str, sealed: &[u8]) -> Result<Vec<u8>> {
         self.around(false, self.inner.keep_sealed_key(name, sealed)).await
     }
+    async fn sealed(&self) -> Result<Vec<(SealedAt, Vec<u8>)>> {
+        self.around(false, self.inner.sealed()).await
+    }
+    async fn reseal(&self, at: &SealedAt, from: &[u8], to: &[u8]) -> Result<bool> {
+        self.around(true, self.inner.reseal(at, from, to)).await
+    }
     async fn quota_used(&self, account: &str, utc_day: i64) -> Result<i64> {
         self.around(false, self.inner.quota_used(account, utc_day)).await
     }
@@ -176,6 +185,15 @@ impl Vault for Flaky {
     async fn pauses(&self, now: Timestamp) -> Result<Vec<Pause>> {
         self.around(false, self.inner.pauses(now)).await
     }
+    async fn pause_by_hand(&self, pause: &HandPause) -> Result<()> {
+        self.around(true, self.inner.pause_by_hand(pause)).await
+    }
+    async fn resume_by_hand(&self, name: &str) -> Result<bool> {
+        self.around(true, self.inner.resume_by_hand(name)).await
+    }
+    async fn hand_pauses(&self, now: Timestamp) -> Result<Vec<HandPause>> {
+        self.around(false, self.inner.hand_pauses(now)).await
+    }
 }
 
 #[async_trait]
@@ -200,6 +218,9 @@ impl Ledger for Flaky {
     }
     async fn state_counts(&self) -> Result<Vec<StateCount>> {
         self.around(false, self.inner.state_counts()).await
+    }
+    async fn audit(&self) -> Result<Vec<(String, i64)>> {
+        self.around(false, self.inner.audit()).await
     }
     async fn leads(&self, which: &LeadFilter, after: LeadId, limit: u32) -> Result<Vec<LeadRecord>> {
         self.around(false, self.inner.leads(which, after, limit)).await

@@ -12,6 +12,7 @@ cases![
     a_run_that_only_loads_needs_no_turn,
     of_many_exclusive_runs_at_once_one_begins,
     states_are_counted_by_destination,
+    an_audit_finds_what_a_foreign_hand_did,
     pages_follow_each_other_without_gaps,
     every_filter_narrows,
     an_address_is_found_as_received_and_as_normalised,
@@ -146,6 +147,23 @@ async fn states_are_counted_by_destination(bench: Bench) {
             count(Some("crm"), LeadState::Received, 2),
         ]
     );
+}
+
+async fn an_audit_finds_what_a_foreign_hand_did(bench: Bench) {
+    let leads = bench.leased(&["a@x.org", "b@x.org", "c@x.org"]).await;
+    bench.step(refuse(&leads[0])).await;
+    bench.step(prepare(&leads[1], "b")).await;
+    assert_eq!(bench.audit().await.unwrap(), []);
+    bench.database.sql("UPDATE leads SET state = 'sent' WHERE email = 'c@x.org'; DELETE FROM claims");
+    bench.database.sql("UPDATE leads SET finished_at_ms = NULL WHERE email = 'a@x.org'");
+    let mut found = bench.audit().await.unwrap();
+    found.sort();
+    let expected = [
+        "leads at their end without a time of it",
+        "leads that hold an identity nobody has claimed",
+        "leads without a state of ours",
+    ];
+    assert_eq!(found, expected.map(|what| (what.to_owned(), 1)));
 }
 
 async fn pages_follow_each_other_without_gaps(bench: Bench) {

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use leadsync::clock::{Clock, SystemClock, Timestamp};
 use leadsync::lead::{LookUp, Person};
-use leadsync::store::{CachedLookUp, CallId, Pause, PlacesAsk, RefreshTurn, StoredToken};
+use leadsync::store::{
+    CachedLookUp, CallId, HandPause, Pause, PlacesAsk, REFRESHES_KEPT, REFRESHES_KEPT_FOR, RefreshTurn, SealedAt,
+    StoredToken, TokenRefresh, TokenStanding,
+};
 
 use crate::bench::{Bench, NOW, call, fingerprint, later};
 
@@ -19,12 +22,16 @@ cases![
     an_outdated_generation_gets_no_turn,
     a_dead_grant_is_marked_by_whose_turn_it_is_while_it_is_current,
     a_grant_that_was_dead_from_the_start_is_remembered,
+    refreshes_are_logged_with_who_did_them_and_trimmed,
+    what_is_sealed_is_sealed_anew_only_if_it_is_still_the_same,
     the_first_sealed_key_stays,
     a_quota_gives_what_is_left_and_takes_back,
     a_quota_is_exact_for_eight_workers,
     look_ups_are_cached_for_as_long_as_asked,
     an_older_answer_never_replaces_a_newer_one,
     the_longer_pause_wins_and_can_be_lifted,
+    the_newest_word_of_a_person_on_a_pause_counts,
+    a_pause_by_hand_and_a_servers_leave_each_other_alone,
     a_rate_limit_is_shared_and_its_places_come_back,
     a_rate_limit_is_exact_for_eight_workers,
     whoever_shares_a_rate_limit_is_told_of_a_pause,
@@ -36,6 +43,7 @@ fn token(generation: i64) -> StoredToken {
         sealed: vec![0, 255, u8::try_from(generation).unwrap()],
         expires_at: later(3_600_000),
         refreshed_at: NOW,
+        refreshed_by: Some(format!("host (process {generation})")),
         needs_login: None,
     }
 }
@@ -49,8 +57,12 @@ async fn a_token_is_replaced_only_by_its_successor(bench: Bench) {
     assert!(!bench.replace_token("acme", 1, &token(2)).await.unwrap());
     assert_eq!(bench.token("acme").await.unwrap(), Some(token(2)));
     assert!(bench.replace_token("other", 0, &token(1)).await.unwrap());
-    let all = bench.tokens().await.unwrap();
-    assert_eq!(all, [("acme".to_owned(), token(2)), ("other".to_owned(), token(1))]);
+    let standing = |account: &str, generation| TokenStanding {
+        account: account.to_owned(),
+        token: token(generation),
+        refreshing_until: None,
+    };
+    assert_eq!(bench.tokens().await.unwrap(), [standing("acme", 2), standing("other", 1)]);
 }
 
 async fn turn(bench: &Bench, generation: i64, holder: i64, now: Timestamp) -> RefreshTurn {
@@ -61,7 +73,8 @@ async fn turn(bench: &Bench, generation: i64, holder: i64, now: Timestamp) -> Re
 async fn one_worker_refreshes_while_the_others_wait(bench: Bench) {
     assert_eq!(turn(&bench, 0, 1, NOW).await, RefreshTurn::Yours { lost: 0 });
     assert_eq!(bench.token("acme").await.unwrap(), None, "a refresh that has begun is no token");
-    assert!(bench.tokens().await.unwrap().is_empty());
+    let seen = bench.tokens().await.unwrap();
+    assert_eq!((seen.len(), seen[0].token.generation, seen[0].refreshing_until), (1, 0, Some(later(1_000))));
     assert_eq!(turn(&bench, 0, 2, later(999)).await, RefreshTurn::Busy { until: later(1_000) });
     assert!(bench.replace_token("acme", 0, &token(1)).await.unwrap());
     assert_eq!(turn(&bench, 0, 2, later(999)).await, RefreshTurn::Superseded);
@@ -143,7 +156,72 @@ async fn a_grant_that_was_dead_from_the_start_is_remembered(bench: Bench) {
     assert_eq!(turn(&bench, 0, 2, later(90_000)).await, RefreshTurn::NeedsLogin { why: "refused".to_owned() });
     assert_eq!(bench.token("acme").await.unwrap(), None, "that is no token");
     let all = bench.tokens().await.unwrap();
-    assert_eq!((all.len(), all[0].1.generation, all[0].1.needs_login.as_deref()), (1, 0, Some("refused")));
+    assert_eq!((all.len(), all[0].token.generation, all[0].refreshing_until), (1, 0, None));
+    assert_eq!(all[0].token.needs_login.as_deref(), Some("refused"));
+}
+
+async fn refreshes_are_logged_with_who_did_them_and_trimmed(bench: Bench) {
+    let refresh = |account: &str, generation: i64, at: Timestamp| TokenRefresh {
+        account: account.to_owned(),
+        generation,
+        refreshed_at: at,
+        expires_at: later(3_600_000),
+        refreshed_by: token(generation).refreshed_by,
+    };
+    let put = async |account: &str, generation: i64, at: Timestamp| {
+        let token = StoredToken { sealed: vec![1], refreshed_at: at, generation, ..token(1) };
+        let token = StoredToken { refreshed_by: Some(format!("host (process {generation})")), ..token };
+        bench.replace_token(account, generation - 1, &token).await.unwrap()
+    };
+    assert!(put("acme", 1, NOW).await && put("other", 1, later(5)).await && put("acme", 2, later(10)).await);
+    assert!(!put("acme", 2, later(20)).await, "who was not first refreshed nothing");
+    let all = [refresh("acme", 1, NOW), refresh("acme", 2, later(10)), refresh("other", 1, later(5))];
+    assert_eq!(bench.refreshes(NOW).await.unwrap(), all);
+    assert_eq!(bench.refreshes(later(6)).await.unwrap(), [refresh("acme", 2, later(10))]);
+    // By age.
+    let much_later = later(10).plus(REFRESHES_KEPT_FOR);
+    assert!(put("acme", 3, much_later).await);
+    let kept = [refresh("acme", 2, later(10)), refresh("acme", 3, much_later), refresh("other", 1, later(5))];
+    assert_eq!(bench.refreshes(NOW).await.unwrap(), kept);
+    // By number.
+    for generation in 4..=REFRESHES_KEPT + 2 {
+        assert!(put("acme", generation, much_later).await);
+    }
+    let of_acme = bench.refreshes(NOW).await.unwrap().into_iter().filter(|it| it.account == "acme");
+    let generations: Vec<i64> = of_acme.map(|it| it.generation).collect();
+    assert_eq!(generations, (3..=REFRESHES_KEPT + 2).collect::<Vec<_>>());
+    // A chain that begins anew, and meets what is left of the one before.
+    bench.database.sql("DELETE FROM tokens");
+    assert!(put("acme", 1, much_later).await);
+    for generation in 2..=3 {
+        assert!(put("acme", generation, much_later.plus(Duration::from_secs(1))).await);
+    }
+}
+
+async fn what_is_sealed_is_sealed_anew_only_if_it_is_still_the_same(bench: Bench) {
+    assert!(bench.sealed().await.unwrap().is_empty());
+    let (key, acme) = (SealedAt::Key("claims".to_owned()), SealedAt::Token("acme".to_owned()));
+    bench.keep_sealed_key("claims", &[1, 0, 255]).await.unwrap();
+    turn(&bench, 0, 1, NOW).await;
+    assert_eq!(bench.sealed().await.unwrap(), [(key.clone(), vec![1, 0, 255])], "a refresh that began has no token");
+    bench.replace_token("acme", 0, &token(1)).await.unwrap();
+    assert_eq!(bench.sealed().await.unwrap(), [(key.clone(), vec![1, 0, 255]), (acme.clone(), token(1).sealed)]);
+
+    assert!(bench.reseal(&key, &[1, 0, 255], &[2]).await.unwrap());
+    assert!(!bench.reseal(&key, &[1, 0, 255], &[3]).await.unwrap(), "done already");
+    assert_eq!(bench.sealed_key("claims").await.unwrap(), Some(vec![2]));
+    // Refreshed meanwhile.
+    bench.replace_token("acme", 1, &token(2)).await.unwrap();
+    assert!(!bench.reseal(&acme, &token(1).sealed, &[9]).await.unwrap());
+    assert_eq!(bench.token("acme").await.unwrap(), Some(token(2)));
+    assert!(bench.reseal(&acme, &token(2).sealed, &[9, 0]).await.unwrap());
+    assert_eq!(bench.token("acme").await.unwrap(), Some(StoredToken { sealed: vec![9, 0], ..token(2) }));
+    assert!(!bench.reseal(&SealedAt::Token("none".to_owned()), &[], &[9]).await.unwrap());
+    // A turn that was taken stays taken, and its holder stores the successor.
+    turn(&bench, 2, 5, NOW).await;
+    assert!(bench.reseal(&acme, &[9, 0], &[8]).await.unwrap());
+    assert!(matches!(turn(&bench, 2, 6, later(10)).await, RefreshTurn::Busy { .. }));
+    assert!(bench.replace_token("acme", 2, &token(3)).await.unwrap());
 }
 
 async fn the_first_sealed_key_stays(bench: Bench) {
@@ -216,6 +294,47 @@ async fn the_longer_pause_wins_and_can_be_lifted(bench: Bench) {
     assert!(bench.pauses(later(90)).await.unwrap().is_empty());
     bench.pause(&Pause { until: Timestamp::default(), ..pause(0, "") }).await.unwrap();
     assert!(bench.pauses(NOW).await.unwrap().is_empty());
+}
+
+fn by_hand(name: &str, until: Option<Timestamp>, why: Option<&str>) -> HandPause {
+    HandPause {
+        name: name.to_owned(),
+        since: NOW,
+        until,
+        why: why.map(str::to_owned),
+        by: "somebody on desk-1".to_owned(),
+    }
+}
+
+async fn the_newest_word_of_a_person_on_a_pause_counts(bench: Bench) {
+    assert!(bench.hand_pauses(NOW).await.unwrap().is_empty());
+    assert!(!bench.resume_by_hand("crm").await.unwrap(), "there was nothing");
+    let (crm, enrich) = (by_hand("crm", None, Some("wrong list")), by_hand("enrich", Some(later(100)), None));
+    bench.pause_by_hand(&enrich).await.unwrap();
+    bench.pause_by_hand(&crm).await.unwrap();
+    assert_eq!(bench.hand_pauses(later(99)).await.unwrap(), [crm.clone(), enrich]);
+    assert_eq!(bench.hand_pauses(later(100)).await.unwrap(), [crm], "an open end is no end");
+    // Shorter than before: a person may say so.
+    let shorter = HandPause { since: later(5), ..by_hand("crm", Some(later(50)), None) };
+    bench.pause_by_hand(&shorter).await.unwrap();
+    assert_eq!(bench.hand_pauses(later(10)).await.unwrap().first(), Some(&shorter));
+    assert!(bench.hand_pauses(later(100)).await.unwrap().is_empty());
+    bench.pause_by_hand(&by_hand("crm", None, None)).await.unwrap();
+    assert!(bench.resume_by_hand("crm").await.unwrap());
+    assert!(!bench.resume_by_hand("crm").await.unwrap());
+    assert!(bench.hand_pauses(later(100)).await.unwrap().is_empty());
+}
+
+async fn a_pause_by_hand_and_a_servers_leave_each_other_alone(bench: Bench) {
+    let hand = by_hand("acme", None, None);
+    let server = Pause { account: "acme".to_owned(), until: later(50), why: "429".to_owned() };
+    bench.pause_by_hand(&hand).await.unwrap();
+    bench.pause(&server).await.unwrap();
+    bench.pause(&Pause { until: Timestamp::default(), ..server.clone() }).await.unwrap();
+    assert_eq!(bench.hand_pauses(NOW).await.unwrap(), [hand]);
+    bench.pause(&server).await.unwrap();
+    assert!(bench.resume_by_hand("acme").await.unwrap());
+    assert_eq!(bench.pauses(NOW).await.unwrap(), [server]);
 }
 
 /// Ten places, each free again at once, so that only counting is tried here.

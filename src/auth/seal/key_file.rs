@@ -19,7 +19,7 @@ pub struct KeyFile {
 }
 
 impl Keyring {
-    /// The key in `<database>.key`. If there is none and the database holds nothing sealed yet, one is made, readable only
+    /// The key in `<database>.key`, or several, one a line, newest first. If there is none and the database holds nothing sealed yet, one is made, readable only
     /// for this user; never for a database that already holds sealed values, which a new key could not open.
     ///
     /// # Errors
@@ -47,8 +47,13 @@ impl Keyring {
             }
             Err(error) => return Err(failed("can't be read", &path, &error)),
         };
-        let keyring = Keyring::new(&[Secret::new(text)]).map_err(|_| SealError::KeyFile {
-            what: format!("the key file `{}` holds no key: expected 64 hex digits", path.display()),
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let keys: Vec<Secret> = lines.map(Secret::new).collect();
+        let keyring = Keyring::new(&keys).map_err(|_| SealError::KeyFile {
+            what: format!(
+                "the key file `{}` holds no key, or something else besides: expected 64 hex digits a line",
+                path.display()
+            ),
         })?;
         Ok(KeyFile { keyring, path, created })
     }
@@ -64,7 +69,7 @@ fn read(path: &Path) -> io::Result<String> {
     #[cfg(unix)]
     is_private(&file)?;
     // A key is 64 bytes; whatever else lies there is not read to the end.
-    file.take(1024).read_to_string(&mut text)?;
+    file.take(4096).read_to_string(&mut text)?;
     Ok(text)
 }
 

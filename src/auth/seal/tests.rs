@@ -36,6 +36,18 @@ fn after_a_rotation_old_values_still_open_and_new_ones_are_sealed_with_the_new_k
 }
 
 #[test]
+fn sealed_anew_a_value_needs_the_newest_key_only() {
+    let old = ring(&[1]).seal(b"secret", "p").unwrap();
+    let rotated = ring(&[2, 1]);
+    let new = rotated.reseal(&old, "p").unwrap().unwrap();
+    assert_eq!(ring(&[2]).open(&new, "p").unwrap(), b"secret");
+    assert_eq!(rotated.reseal(&new, "p").unwrap(), None, "it is already");
+    assert_eq!(ring(&[1]).reseal(&old, "p").unwrap(), None);
+    assert_eq!(ring(&[3, 2]).reseal(&old, "p").unwrap_err(), SealError::WrongKey);
+    assert!(matches!(rotated.reseal(&old, "q").unwrap_err(), SealError::Damaged { .. }), "it was moved");
+}
+
+#[test]
 fn damage_anywhere_is_noticed() {
     let sealed = ring(&[1]).seal(b"token", "p").unwrap();
     for n in 0..sealed.len() {

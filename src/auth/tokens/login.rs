@@ -122,7 +122,7 @@ impl Shared {
                 // What no key opens any more is given up: here is its successor.
                 let opened = Opened::new(account, grant, &self.keyring, stored.as_ref());
                 let opened = opened.unwrap_or_else(|_| Opened::unreadable(generation));
-                let next = opened.successor(account, &self.keyring, issued, asked_at)?;
+                let next = opened.successor(account, &self.keyring, issued, asked_at, self.name())?;
                 let won = self.vault.replace_token(key, generation, &next).await?;
                 Ok::<_, AuthError>(won.then_some(next))
             };

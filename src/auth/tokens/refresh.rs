@@ -215,7 +215,8 @@ impl Errand<'_> {
         asked_at: Timestamp,
     ) -> Result<Option<Token>, AuthError> {
         let generation = opened.generation;
-        let stored = opened.successor(self.account, &self.shared.keyring, issued, asked_at)?;
+        let by = self.shared.name();
+        let stored = opened.successor(self.account, &self.shared.keyring, issued, asked_at, by)?;
         let won = match self.grant.exchanges_only() {
             true => self.store_for_certain(generation, &stored).await?,
             false => self.shared.vault.replace_token(self.account.token_key(), generation, &stored).await?,

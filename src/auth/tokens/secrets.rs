@@ -7,7 +7,7 @@ use crate::auth::seal::{Keyring, SealError};
 use crate::auth::{Account, Grant, IssuedToken};
 use crate::clock::Timestamp;
 use crate::secret::Secret;
-use crate::store::StoredToken;
+use crate::store::{SealedAt, StoredToken};
 
 /// The content of a sealed token.
 #[derive(Serialize, Deserialize)]
@@ -85,6 +85,7 @@ impl Opened {
         keyring: &Keyring,
         issued: &IssuedToken,
         asked_at: Timestamp,
+        by: String,
     ) -> Result<StoredToken, SealError> {
         // No new refresh token means that the old one stays good (RFC 6749, 6).
         let refresh = issued.refresh.as_ref().map(|token| token.expose().to_owned());
@@ -99,6 +100,7 @@ impl Opened {
             sealed: keyring.seal(&plain, &place(account))?,
             expires_at: issued.expires_at,
             refreshed_at: asked_at,
+            refreshed_by: Some(by),
             needs_login: None,
         })
     }
@@ -106,5 +108,5 @@ impl Opened {
 
 /// What a sealed token is bound to.
 pub(super) fn place(account: &Account) -> String {
-    format!("tokens|{}|sealed", account.token_key())
+    SealedAt::Token(account.token_key().to_owned()).place()
 }

@@ -107,6 +107,46 @@ async fn a_401_refreshes_once_per_generation() {
 }
 
 #[tokio::test]
+async fn a_person_gets_a_new_token_however_long_the_old_one_is_good() {
+    let (vault, account) = (Arc::new(FakeVault::default()), account(service(3600).await));
+    for generation in 1..=2 {
+        // Each time another process, which knows only what is stored.
+        let renewed = tokens(&vault).renew(&account).await.unwrap().unwrap();
+        let stored = vault.stored(account.key()).unwrap();
+        assert_eq!((renewed.generation, renewed.expires_at), (generation, stored.expires_at));
+        let by = stored.refreshed_by.unwrap();
+        assert!(by.ends_with(&format!(" (process {}, run 7)", std::process::id())), "{by}");
+    }
+    assert_eq!(get(&tokens(&vault), &account).await, ("t2".into(), 2));
+    let url = "https://api.example.com".parse().unwrap();
+    let fixed = Account::new("enrich", &url, Auth::bearer(Secret::new("ldtkey"), "api_key"));
+    assert_eq!(tokens(&vault).renew(&fixed).await.unwrap(), None);
+    assert_eq!(vault.calls().len(), 2);
+}
+
+#[tokio::test]
+async fn a_person_is_told_of_a_refusal_although_the_old_token_lives() {
+    let addr = serve(|_, _| async { http_reply(400, "", r#"{"error": "invalid_client"}"#) }).await;
+    let (vault, account) = (Arc::new(FakeVault::default()), account(addr));
+    let tokens = tokens(&vault);
+    vault.put_token(account.key(), stored(&tokens, &account, "old", HOUR, HOUR));
+    assert_eq!(tokens.renew(&account).await.unwrap_err().exit(), Exit::Usage);
+    assert_eq!(get(&self::tokens(&vault), &account).await, ("old".into(), 5), "which is kept");
+}
+
+#[tokio::test]
+async fn an_ordinary_refresh_seals_under_the_newest_key() {
+    let (vault, account) = (Arc::new(FakeVault::default()), account(service(3600).await));
+    get(&tokens_under(&vault, "01"), &account).await;
+    let keyring = Keyring::new(&["02", "01"].map(|key| Secret::new(key.repeat(32)))).unwrap();
+    let both = Tokens::new(vault.clone(), keyring, HttpClient::new(), Arc::new(SystemClock), None);
+    assert_eq!(get(&both, &account).await, ("t1".into(), 1), "what was sealed before opens");
+    both.expired(&account, 1).await.unwrap();
+    assert_eq!(get(&tokens_under(&vault, "02"), &account).await, ("t2".into(), 2), "the old key is not needed");
+    assert_eq!(vault.calls().len(), 2);
+}
+
+#[tokio::test]
 async fn a_token_about_to_expire_is_renewed_ahead_of_time() {
     for (expires_in, held_back) in [(3600, 60), (300, 60), (100, 20), (10, 2)] {
         let stored = StoredToken {
@@ -114,6 +154,7 @@ async fn a_token_about_to_expire_is_renewed_ahead_of_time() {
             sealed: Vec::new(),
             expires_at: Timestamp::from_ms(expires_in * 1000),
             refreshed_at: Timestamp::from_ms(0),
+            refreshed_by: None,
             needs_login: None,
         };
         let token = Token::new("t", &stored);
@@ -133,6 +174,7 @@ fn stored(tokens: &Tokens, account: &Account, access: &str, life: Duration, left
             .unwrap(),
         expires_at,
         refreshed_at: expires_at.minus(life),
+        refreshed_by: None,
         needs_login: None,
     }
 }

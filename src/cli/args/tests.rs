@@ -53,9 +53,15 @@ fn the_help_of_the_sandbox_names_every_fault_and_every_target() {
 
 #[test]
 fn nonsense_is_refused() {
-    for line in
-        ["leadsync run --limit 0", "leadsync results --state done", "leadsync retry --id 0", "leadsync run -q -v"]
-    {
+    for line in [
+        "leadsync run --limit 0",
+        "leadsync results --state done",
+        "leadsync retry --id 0",
+        "leadsync run -q -v",
+        "leadsync pause",
+        "leadsync pause crm --for 0s",
+        "leadsync resume",
+    ] {
         assert!(parse(line).is_err(), "{line}");
     }
 }

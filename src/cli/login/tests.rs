@@ -133,7 +133,7 @@ async fn an_agencys_login_is_kept_lists_its_locations_and_makes_the_locations_to
     places(&access).await.unwrap();
 
     // A worker, later.
-    let (_, channel) = site.destination("crm", crate::store::RunId(1)).unwrap();
+    let (_, channel) = site.destination("crm", None).unwrap();
     let bearer = channel.bearer().await.unwrap().unwrap();
     assert_eq!(bearer.token.expose(), "location1");
     let seen = seen.lock().unwrap().clone();

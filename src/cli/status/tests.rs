@@ -100,6 +100,50 @@ async fn the_json_object_has_the_fixed_fields() {
 }
 
 #[tokio::test]
+async fn a_pause_by_hand_is_told_apart_from_a_servers() {
+    let store = busy();
+    let pause = |name: &str, until| HandPause {
+        name: name.into(),
+        since: NOW.minus(Duration::from_secs(7200)),
+        until,
+        why: (name == "7targets").then(|| "wrong list".to_owned()),
+        by: "ann on desk-1".into(),
+    };
+    let soon = Some(NOW.plus(Duration::from_secs(20)));
+    *store.hand_pauses.lock().unwrap() = vec![pause("7targets", None), pause("enrich", soon), pause("gone", soon)];
+    let view = gather(&store, &known(), NOW).await.unwrap();
+    let said = plain(&render(&view));
+    let waiting = said.split_once("waiting\n").unwrap().1.split_once("\n\n").unwrap().0;
+    insta::assert_snapshot!(waiting, @r"
+      7targets  1 due now · next due in 4 min (2026-11-22T05:34:59Z)
+      crm       1 due now
+                not configured: these leads wait for a `[destinations.crm]`
+      7targets  paused by hand by ann on desk-1 2 h ago, until leadsync resume 7targets: wrong list
+      7targets  paused, goes on in 40 s (2026-11-22T05:31:39Z): 429 Too Many Requests
+      gone      paused by hand by ann on desk-1 2 h ago, goes on in 20 s (2026-11-22T05:31:19Z)
+      enrich    paused by hand by ann on desk-1 2 h ago, goes on in 20 s (2026-11-22T05:31:19Z)
+    ");
+    let value = to_json(&view);
+    let ours = &value["destinations"]["7targets"];
+    // Without an end, whatever the server asked for.
+    assert_eq!((&ours["paused"], &ours["paused_until"]), (&json!(true), &Value::Null));
+    assert_eq!(ours["paused_why"], "paused by hand by ann on desk-1: wrong list");
+    let by_hand = json!({"since": "2026-11-22T03:30:59Z", "until": null, "by": "ann on desk-1", "why": "wrong list"});
+    assert_eq!(ours["paused_by_hand"], by_hand);
+    assert_eq!(value["enrich"]["paused_until"], "2026-11-22T05:31:19Z");
+    assert_eq!(value["destinations"]["gone"]["configured"], false);
+    let crm = &value["destinations"]["crm"];
+    assert_eq!((&crm["paused"], &crm["paused_by_hand"]), (&json!(false), &Value::Null));
+
+    // The server's ends later.
+    *store.hand_pauses.lock().unwrap() = vec![pause("7targets", soon)];
+    let ours = &to_json(&gather(&store, &known(), NOW).await.unwrap())["destinations"]["7targets"];
+    assert_eq!(ours["paused_until"], "2026-11-22T05:31:39Z");
+    assert_eq!(ours["paused_why"], "429 Too Many Requests");
+    assert_eq!(ours["paused_by_hand"]["until"], "2026-11-22T05:31:19Z");
+}
+
+#[tokio::test]
 async fn a_run_that_did_not_end_is_at_work_or_it_was_killed() {
     let mut store = busy();
     let run = |id, turn, alive_until| RunRecord {

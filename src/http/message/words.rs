@@ -58,6 +58,18 @@ impl Reply {
         Some(self.date()?.until(http_date(text)?).min(WAIT_MAX))
     }
 
+    /// What the server says of its limits (`X-RateLimit-…`, `RateLimit-…`), header by header as it says it; only plain short
+    /// values. Sources: the vendors' pages; draft-ietf-httpapi-ratelimit-headers.
+    pub fn limits_said(&self) -> Vec<String> {
+        let plain = |text: &&str| {
+            (1..=60).contains(&text.len())
+                && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" ;,=.-\"".contains(&byte))
+        };
+        let named = |name: &str| name.starts_with("x-ratelimit") || name.starts_with("ratelimit");
+        let said = self.headers.iter().filter(|(name, _)| named(name.as_str()));
+        said.filter_map(|(name, value)| Some(format!("{name} {}", value.to_str().ok().filter(plain)?))).collect()
+    }
+
     /// When the server says that it sent this (`Date`), to the second.
     pub fn date(&self) -> Option<Timestamp> {
         http_date(self.header(DATE.as_str())?)
@@ -78,12 +90,7 @@ impl Reply {
     /// The server's words in one line of at most 200 characters, fit for reasons and logs: e-mail addresses, long numbers
     /// and tokens are left out. Never empty: "an HTML page", "an empty reply".
     pub fn message(&self) -> String {
-        let said = mask::scrub(&self.said());
-        let line = said
-            .split(|c: char| c.is_whitespace() || c.is_control())
-            .filter(|word| !word.is_empty())
-            .collect::<Vec<_>>()
-            .join(" ");
+        let line = in_a_line(&self.said());
         if line.is_empty() {
             let nothing = if self.is_html() {
                 "an HTML page"
@@ -96,10 +103,7 @@ impl Reply {
             };
             return nothing.to_owned();
         }
-        match line.char_indices().nth(MESSAGE_CAP) {
-            Some(_) => line.chars().take(MESSAGE_CAP - 1).chain(['…']).collect(),
-            None => line,
-        }
+        line
     }
 
     /// The server's words as they are, for looking into, never for showing: they may hold personal data. Of JSON only
@@ -123,6 +127,20 @@ impl Reply {
 
     fn text(&self) -> String {
         String::from_utf8_lossy(self.body_after_mark()).trim().to_owned()
+    }
+}
+
+/// Somebody else's words in one line of at most 200 characters: e-mail addresses, long numbers and tokens are left out.
+pub fn in_a_line(text: &str) -> String {
+    let said = mask::scrub(text);
+    let line = said
+        .split(|c: char| c.is_whitespace() || c.is_control())
+        .filter(|word| !word.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ");
+    match line.char_indices().nth(MESSAGE_CAP) {
+        Some(_) => line.chars().take(MESSAGE_CAP - 1).chain(['…']).collect(),
+        None => line,
     }
 }
 

@@ -46,6 +46,20 @@ pub enum Fault {
     NoId,
 }
 
+impl Fault {
+    /// Whether the effect takes place and the honest answer is thrown away.
+    pub(super) fn comes_after(self) -> bool {
+        match self {
+            Self::Status { after, .. }
+            | Self::Reset { after }
+            | Self::Hang { after }
+            | Self::ErrorBody { after }
+            | Self::OtherLead { after } => after,
+            _ => false,
+        }
+    }
+}
+
 /// The words for everything but statuses, in the order in which help lists them.
 const WORDS: [(&str, Fault); 17] = [
     ("reset", Fault::Reset { after: false }),

@@ -69,13 +69,13 @@ fn target(found: &str, rule: &str) -> Result<Target, FaultPlanError> {
     if found == "*" {
         return Ok(Target::All);
     }
-    if let Some(api) = Api::ALL.into_iter().find(|api| api.name() == found) {
+    if let Some(api) = Api::all().find(|api| api.name() == found) {
         return Ok(Target::Api(api));
     }
-    if let Some(operation) = Operation::ALL.into_iter().find(|operation| operation.name() == found) {
+    if let Some(operation) = Operation::all().find(|operation| operation.name() == found) {
         return Ok(Target::Operation(operation));
     }
-    let words = || Operation::ALL.into_iter().map(Operation::name).chain(Api::ALL.into_iter().map(Api::name));
+    let words = || Operation::all().map(Operation::name).chain(Api::all().map(Api::name));
     Err(FaultPlanError::Target {
         found: found.to_owned(),
         rule: rule.to_owned(),

@@ -163,6 +163,13 @@ impl Ledger for Handle {
         rows.into_iter().map(CountRow::read).collect()
     }
 
+    async fn audit(&self) -> Result<Vec<(String, i64)>> {
+        let mut tx = self.begin_read("audit").await?;
+        let rows: Vec<(String, i64)> =
+            query_as::<Db, (String, i64)>(sql::AUDIT).fetch_all(&mut *tx).await.map_err(failed("audit"))?;
+        Ok(rows.into_iter().filter(|(_, leads)| *leads > 0).collect())
+    }
+
     async fn leads(&self, which: &LeadFilter, after: LeadId, limit: u32) -> Result<Vec<LeadRecord>> {
         let mut tx = self.begin_read("leads").await?;
         let texts = Texts { all: sql::LEADS, by_id: sql::LEADS_BY_ID };

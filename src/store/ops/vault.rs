@@ -8,10 +8,10 @@ use super::{Db, Handle, commit, places, sql};
 use crate::clock::Timestamp;
 use crate::store::durable;
 use crate::store::error::failed;
-use crate::store::rows::{LookUpRow, PauseRow, RefreshRow, TokenRow};
+use crate::store::rows::{HandPauseRow, LookUpRow, PauseRow, RefreshRow, SealedRow, TokenRefreshRow, TokenRow};
 use crate::store::{
-    CachedLookUp, CallId, CallRecord, Fingerprint, Pause, PlacesAsk, PlacesShare, RefreshTurn, Result, StoredToken,
-    Vault, bulk, refresh,
+    CachedLookUp, CallId, CallRecord, Fingerprint, HandPause, Pause, PlacesAsk, PlacesShare, REFRESHES_KEPT,
+    REFRESHES_KEPT_FOR, RefreshTurn, Result, SealedAt, StoredToken, TokenRefresh, TokenStanding, Vault, bulk, refresh,
 };
 
 #[derive(Serialize)]
@@ -38,14 +38,24 @@ impl Vault for Handle {
             .fetch_optional(&mut *tx)
             .await
             .map_err(failed("token"))?;
-        Ok(row.map(|row| row.read().1))
+        Ok(row.map(|row| row.read().token))
     }
 
-    async fn tokens(&self) -> Result<Vec<(String, StoredToken)>> {
+    async fn tokens(&self) -> Result<Vec<TokenStanding>> {
         let mut tx = self.begin_read("tokens").await?;
         let rows: Vec<TokenRow> =
             query_as::<Db, TokenRow>(sql::TOKENS).fetch_all(&mut *tx).await.map_err(failed("tokens"))?;
         Ok(rows.into_iter().map(TokenRow::read).collect())
+    }
+
+    async fn refreshes(&self, since: Timestamp) -> Result<Vec<TokenRefresh>> {
+        let mut tx = self.begin_read("refreshes").await?;
+        let rows: Vec<TokenRefreshRow> = query_as::<Db, TokenRefreshRow>(sql::REFRESHES)
+            .bind(since.ms())
+            .fetch_all(&mut *tx)
+            .await
+            .map_err(failed("refreshes"))?;
+        Ok(rows.into_iter().map(TokenRefresh::from).collect())
     }
 
     async fn begin_refresh(
@@ -101,11 +111,31 @@ impl Vault for Handle {
             .bind(token.expires_at.ms())
             .bind(token.refreshed_at.ms())
             .bind(token.needs_login.clone())
+            .bind(token.refreshed_by.clone())
             .execute(&mut *tx)
             .await
             .map_err(&err)?;
+        let won = done.rows_affected() > 0;
+        if won {
+            query::<Db>(sql::LOG_REFRESH)
+                .bind(account.to_owned())
+                .bind(token.generation)
+                .bind(token.refreshed_at.ms())
+                .bind(token.expires_at.ms())
+                .bind(token.refreshed_by.clone())
+                .execute(&mut *tx)
+                .await
+                .map_err(&err)?;
+            query::<Db>(sql::TRIM_REFRESHES)
+                .bind(account.to_owned())
+                .bind(token.refreshed_at.minus(REFRESHES_KEPT_FOR).ms())
+                .bind(token.generation - REFRESHES_KEPT)
+                .execute(&mut *tx)
+                .await
+                .map_err(&err)?;
+        }
         durable::commit(tx, "replace_token").await?;
-        Ok(done.rows_affected() > 0)
+        Ok(won)
     }
 
     async fn abandon_refresh(&self, account: &str, holder: i64, not_before: Timestamp) -> Result<()> {
@@ -161,6 +191,32 @@ impl Vault for Handle {
             .map_err(&err)?;
         durable::commit(tx, "keep_sealed_key").await?;
         Ok(kept)
+    }
+
+    async fn sealed(&self) -> Result<Vec<(SealedAt, Vec<u8>)>> {
+        let err = failed("sealed");
+        let mut tx = self.begin_read("sealed").await?;
+        let keys: Vec<SealedRow> = query_as::<Db, _>(sql::SEALED_KEYS).fetch_all(&mut *tx).await.map_err(&err)?;
+        let tokens: Vec<SealedRow> = query_as::<Db, _>(sql::SEALED_TOKENS).fetch_all(&mut *tx).await.map_err(&err)?;
+        let keys = keys.into_iter().map(|row| (SealedAt::Key(row.name.0), row.sealed));
+        Ok(keys.chain(tokens.into_iter().map(|row| (SealedAt::Token(row.name.0), row.sealed))).collect())
+    }
+
+    async fn reseal(&self, at: &SealedAt, from: &[u8], to: &[u8]) -> Result<bool> {
+        let (statement, row) = match at {
+            SealedAt::Key(name) => (sql::RESEAL_KEY, name),
+            SealedAt::Token(account) => (sql::RESEAL_TOKEN, account),
+        };
+        let mut tx = self.begin("reseal").await?;
+        let done = query::<Db>(statement)
+            .bind(row.clone())
+            .bind(from.to_vec())
+            .bind(to.to_vec())
+            .execute(&mut *tx)
+            .await
+            .map_err(failed("reseal"))?;
+        durable::commit(tx, "reseal").await?;
+        Ok(done.rows_affected() > 0)
     }
 
     async fn quota_used(&self, account: &str, utc_day: i64) -> Result<i64> {
@@ -267,5 +323,40 @@ impl Vault for Handle {
         let rows: Vec<PauseRow> =
             query_as::<Db, PauseRow>(sql::PAUSES).bind(now.ms()).fetch_all(&mut *tx).await.map_err(failed("pauses"))?;
         Ok(rows.into_iter().map(Pause::from).collect())
+    }
+
+    async fn pause_by_hand(&self, pause: &HandPause) -> Result<()> {
+        let mut tx = self.begin("pause_by_hand").await?;
+        query::<Db>(sql::PAUSE_BY_HAND)
+            .bind(pause.name.clone())
+            .bind(pause.since.ms())
+            .bind(pause.until.map(Timestamp::ms))
+            .bind(pause.why.as_deref().map(bulk::text))
+            .bind(bulk::text(&pause.by))
+            .execute(&mut *tx)
+            .await
+            .map_err(failed("pause_by_hand"))?;
+        durable::commit(tx, "pause_by_hand").await
+    }
+
+    async fn resume_by_hand(&self, name: &str) -> Result<bool> {
+        let mut tx = self.begin("resume_by_hand").await?;
+        let done = query::<Db>(sql::RESUME_BY_HAND)
+            .bind(name.to_owned())
+            .execute(&mut *tx)
+            .await
+            .map_err(failed("resume_by_hand"))?;
+        durable::commit(tx, "resume_by_hand").await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    async fn hand_pauses(&self, now: Timestamp) -> Result<Vec<HandPause>> {
+        let mut tx = self.begin_read("hand_pauses").await?;
+        let rows: Vec<HandPauseRow> = query_as::<Db, HandPauseRow>(sql::HAND_PAUSES)
+            .bind(now.ms())
+            .fetch_all(&mut *tx)
+            .await
+            .map_err(failed("hand_pauses"))?;
+        Ok(rows.into_iter().map(HandPause::from).collect())
     }
 }

@@ -3,7 +3,7 @@
 use sqlx::FromRow;
 
 use super::{Text, at, opt};
-use crate::store::{CachedLookUp, CallId, Fingerprint, Pause, StoredToken};
+use crate::store::{CachedLookUp, CallId, Fingerprint, HandPause, Pause, StoredToken, TokenRefresh, TokenStanding};
 
 #[derive(FromRow)]
 pub(in crate::store) struct QuotaRow {
@@ -19,19 +19,24 @@ pub(in crate::store) struct TokenRow {
     sealed: Option<Vec<u8>>,
     expires_at_ms: Option<i64>,
     refreshed_at_ms: Option<i64>,
+    refreshed_by: Option<Text>,
     needs_login: Option<Text>,
+    refresh_holder: Option<i64>,
+    refresh_until_ms: Option<i64>,
 }
 
 impl TokenRow {
-    pub(in crate::store) fn read(self) -> (String, StoredToken) {
+    pub(in crate::store) fn read(self) -> TokenStanding {
         let token = StoredToken {
             generation: self.generation,
             sealed: self.sealed.unwrap_or_default(),
             expires_at: at(self.expires_at_ms.unwrap_or_default()),
             refreshed_at: at(self.refreshed_at_ms.unwrap_or_default()),
+            refreshed_by: opt(self.refreshed_by),
             needs_login: opt(self.needs_login),
         };
-        (self.account.0, token)
+        let refreshing_until = self.refresh_holder.and(self.refresh_until_ms).map(at);
+        TokenStanding { account: self.account.0, token, refreshing_until }
     }
 }
 
@@ -76,5 +81,54 @@ pub(in crate::store) struct PauseRow {
 impl From<PauseRow> for Pause {
     fn from(row: PauseRow) -> Self {
         Self { account: row.account.0, until: at(row.until_ms), why: row.why.0 }
+    }
+}
+
+/// A sealed value and what its row is called.
+#[derive(FromRow)]
+pub(in crate::store) struct SealedRow {
+    pub(in crate::store) name: Text,
+    pub(in crate::store) sealed: Vec<u8>,
+}
+
+#[derive(FromRow)]
+pub(in crate::store) struct TokenRefreshRow {
+    account: Text,
+    generation: i64,
+    refreshed_at_ms: i64,
+    expires_at_ms: i64,
+    refreshed_by: Option<Text>,
+}
+
+impl From<TokenRefreshRow> for TokenRefresh {
+    fn from(row: TokenRefreshRow) -> Self {
+        Self {
+            account: row.account.0,
+            generation: row.generation,
+            refreshed_at: at(row.refreshed_at_ms),
+            expires_at: at(row.expires_at_ms),
+            refreshed_by: opt(row.refreshed_by),
+        }
+    }
+}
+
+#[derive(FromRow)]
+pub(in crate::store) struct HandPauseRow {
+    name: Text,
+    since_ms: i64,
+    until_ms: Option<i64>,
+    why: Option<Text>,
+    set_by: Text,
+}
+
+impl From<HandPauseRow> for HandPause {
+    fn from(row: HandPauseRow) -> Self {
+        Self {
+            name: row.name.0,
+            since: at(row.since_ms),
+            until: row.until_ms.map(at),
+            why: opt(row.why),
+            by: row.set_by.0,
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! What accounts share: look-ups, tokens, pauses.
 
+use std::time::Duration;
+
 use super::{CallId, Fingerprint};
 use crate::clock::Timestamp;
 
@@ -23,8 +25,58 @@ pub struct StoredToken {
     pub sealed: Vec<u8>,
     pub expires_at: Timestamp,
     pub refreshed_at: Timestamp,
+    /// Host, process and run, for people. `None`: stored before that was kept.
+    pub refreshed_by: Option<String>,
     /// Set once the grant is dead: only a person can log in again. In words.
     pub needs_login: Option<String>,
+}
+
+/// How an account's token stands, for those who look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenStanding {
+    /// What it is stored under.
+    pub account: String,
+    /// Of generation 0 if there is none: the grant was dead before it gave one, or the first refresh never ended.
+    pub token: StoredToken,
+    /// A refresh was begun and its end was not told: nobody else begins one before then.
+    pub refreshing_until: Option<Timestamp>,
+}
+
+/// One refresh, as the log keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenRefresh {
+    /// What the token is stored under.
+    pub account: String,
+    /// The token that it brought.
+    pub generation: i64,
+    pub refreshed_at: Timestamp,
+    pub expires_at: Timestamp,
+    /// As [`StoredToken::refreshed_by`].
+    pub refreshed_by: Option<String>,
+}
+
+/// How long refreshes stay in the log, and how many of an account at most.
+pub const REFRESHES_KEPT_FOR: Duration = Duration::from_secs(48 * 3600);
+/// As above.
+pub const REFRESHES_KEPT: i64 = 500;
+
+/// Where a sealed value is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SealedAt {
+    /// A key of ours, by name.
+    Key(String),
+    /// The tokens of an account, by what they are stored under.
+    Token(String),
+}
+
+impl SealedAt {
+    /// What the value is bound to, so that it opens nowhere else: table, row and column.
+    pub fn place(&self) -> String {
+        match self {
+            Self::Key(name) => format!("sealed_keys|{name}|key"),
+            Self::Token(account) => format!("tokens|{account}|sealed"),
+        }
+    }
 }
 
 /// The answer to "may I refresh this account's token?"
@@ -61,4 +113,18 @@ impl Pause {
     pub fn for_the_day(account: &str) -> String {
         format!("{account}#day")
     }
+}
+
+/// A pause that a person asked for. Only a person ends it early.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HandPause {
+    /// A destination's name, or `enrich`: as in the configuration, whatever account that is.
+    pub name: String,
+    pub since: Timestamp,
+    /// `None`: until somebody lifts it.
+    pub until: Option<Timestamp>,
+    /// In that person's words.
+    pub why: Option<String>,
+    /// Who, for the colleagues.
+    pub by: String,
 }

@@ -156,5 +156,5 @@ async fn a_dead_grant_stops_every_worker_with_one_request(fleet: Fleet) {
     assert!(answers.iter().all(|it| matches!(it, Err(AuthError::NeedsLogin { .. }))), "{answers:?}");
     assert_eq!(fleet.idp.presented(), ["revoked-long-ago"]);
     let stored = fleet.database.store.tokens().await.unwrap();
-    assert_eq!((stored.len(), stored[0].1.needs_login.is_some()), (1, true));
+    assert_eq!((stored.len(), stored[0].token.needs_login.is_some()), (1, true));
 }

@@ -103,6 +103,20 @@ async fn a_new_seed_begins_anew_and_keeps_the_quota() {
 }
 
 #[tokio::test]
+async fn a_person_that_wants_a_new_token_spends_one_refresh_token() {
+    let (idp, vault, clock, account) = setting(3600).await;
+    for generation in 1..=3 {
+        let renewed = worker(&vault, &clock).renew(&account).await.unwrap().unwrap();
+        assert_eq!(renewed.generation, generation);
+    }
+    // Two at once: one exchange each, whoever is first.
+    let (one, other) = (worker(&vault, &clock), worker(&vault, &clock));
+    let (one, other) = tokio::join!(one.renew(&account), other.renew(&account));
+    assert_eq!((one.unwrap().unwrap().generation, other.unwrap().unwrap().generation), (4, 4));
+    assert_eq!((idp.presented(), idp.replays()), ([SEED, "r1", "r2", "r3"].map(str::to_owned).to_vec(), 0));
+}
+
+#[tokio::test]
 async fn a_request_that_was_lost_is_repeated_once_it_can_no_longer_be_at_work() {
     let (idp, vault, clock, account) = setting(3600).await;
     idp.fates([Fate::RequestLost]);

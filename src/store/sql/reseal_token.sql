@@ -1,0 +1,2 @@
+-- reseal_token
+UPDATE tokens SET sealed = $3 WHERE account = $1 AND sealed = $2

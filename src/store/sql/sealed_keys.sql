@@ -1,0 +1,2 @@
+-- sealed_keys
+SELECT name, sealed FROM sealed_keys ORDER BY name
