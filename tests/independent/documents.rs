@@ -7,49 +7,84 @@ use std::sync::OnceLock;
 use serde_json::Value;
 use url::form_urlencoded;
 
-use crate::servers::{Server, installed};
+use crate::servers::{Installed, Server, installed};
 use crate::wire::{Passed, Wire};
 
 /// The documents, as they were published.
 const PUBLISHED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/independent/openapi");
 
-/// The services of the API, each by one document.
-const SERVICES: [(&str, &str); 2] = [("/oauth/", "oauth-v3.json"), ("/contacts/", "contacts-v3.json")];
+/// The versions of the API, told apart by a header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// The one that leadsync speaks unless told otherwise.
+    V3,
+    /// Names are in snake_case where tokens are asked for.
+    Dated,
+}
+
+impl Version {
+    /// As the header has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::V3 => "v3",
+            Self::Dated => "2021-07-28",
+        }
+    }
+
+    /// Its folder, and its services, each by one document.
+    fn documents(self) -> (&'static str, [(&'static str, &'static str); 2]) {
+        match self {
+            Self::V3 => ("v3", [("/oauth/", "oauth-v3.json"), ("/contacts/", "contacts-v3.json")]),
+            Self::Dated => ("dated", [("/oauth/", "oauth.json"), ("/contacts/", "contacts.json")]),
+        }
+    }
+}
 
 /// The API at work, and what is known of it.
 pub struct Documents {
+    pub version: Version,
     servers: Vec<(&'static str, Server)>,
     /// By the same prefixes.
     documents: Vec<(&'static str, Value)>,
     _folder: tempfile::TempDir,
 }
 
-/// Prism with all of LeadConnector's documents that we need, started once; `None` if it is not installed.
-pub fn lead_connector() -> Option<&'static Documents> {
-    static API: OnceLock<Documents> = OnceLock::new();
+/// Prism with the documents of LeadConnector that we need, started once; `None` if it is not installed.
+pub fn lead_connector(version: Version) -> Option<&'static Documents> {
+    static V3: OnceLock<Documents> = OnceLock::new();
+    static DATED: OnceLock<Documents> = OnceLock::new();
     let installed = installed()?;
-    Some(API.get_or_init(|| {
-        let folder = tempfile::tempdir().unwrap();
-        let published = Path::new(PUBLISHED);
-        let common = Path::new("common").join("common-schemas.json");
-        for sub in ["common", "v3"] {
-            std::fs::create_dir(folder.path().join(sub)).unwrap();
-        }
-        std::fs::copy(published.join(&common), folder.path().join(&common)).unwrap();
-        let documents = SERVICES.map(|(prefix, name)| {
-            let mut document = read(&published.join("v3").join(name));
-            refuse_what_is_not_named(&mut document);
-            std::fs::write(folder.path().join("v3").join(name), document.to_string()).unwrap();
-            (prefix, document)
+    let api = match version {
+        Version::V3 => &V3,
+        Version::Dated => &DATED,
+    };
+    Some(api.get_or_init(|| serve(installed, version)))
+}
+
+fn serve(installed: &Installed, version: Version) -> Documents {
+    let folder = tempfile::tempdir().unwrap();
+    let (name, services) = version.documents();
+    let published = Path::new(PUBLISHED).join(name);
+    for sub in ["apps", "common"] {
+        std::fs::create_dir(folder.path().join(sub)).unwrap();
+    }
+    let common = Path::new("common").join("common-schemas.json");
+    std::fs::copy(published.join(&common), folder.path().join(&common)).unwrap();
+    let documents = services.map(|(prefix, name)| {
+        let mut document = read(&published.join("apps").join(name));
+        refuse_what_is_not_named(&mut document);
+        std::fs::write(folder.path().join("apps").join(name), document.to_string()).unwrap();
+        (prefix, document)
+    });
+    let servers = std::thread::scope(|scope| {
+        let apps = folder.path().join("apps");
+        let starting = services.map(|(prefix, name)| {
+            let document = apps.join(name);
+            (prefix, scope.spawn(move || installed.prism(&document)))
         });
-        let servers = std::thread::scope(|scope| {
-            let folder = folder.path();
-            let starting = SERVICES
-                .map(|(prefix, name)| (prefix, scope.spawn(move || installed.prism(&folder.join("v3").join(name)))));
-            starting.map(|(prefix, starting)| (prefix, starting.join().unwrap()))
-        });
-        Documents { servers: servers.into(), documents: documents.into(), _folder: folder }
-    }))
+        starting.map(|(prefix, starting)| (prefix, starting.join().unwrap()))
+    });
+    Documents { version, servers: servers.into(), documents: documents.into(), _folder: folder }
 }
 
 fn read(path: &PathBuf) -> Value {
