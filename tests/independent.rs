@@ -12,6 +12,8 @@ mod bench;
 
 #[path = "independent/contacts.rs"]
 mod contacts;
+#[path = "independent/dialects.rs"]
+mod dialects;
 #[path = "independent/documents.rs"]
 mod documents;
 #[path = "independent/harness.rs"]
