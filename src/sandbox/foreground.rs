@@ -55,14 +55,14 @@ impl fmt::Display for Or<'_> {
     }
 }
 
-/// What the configuration can read as it stands.
+/// What a first try needs; the other services' tables are there to be uncommented.
 const READY: [Api; 2] = [live_data::API, seven_targets::API];
 
 /// The tables of a configuration that fits this sandbox.
 pub(super) fn config_toml(running: &Running) -> String {
     let base_url = running.base_url();
     let mut toml = format!(
-        "# For the sandbox at {base_url}: nothing leaves this machine.\n[database]\nurl = \"sqlite://sandbox.db\"\n"
+        "# For the sandbox at {base_url}: nothing leaves this machine. Uncomment the destinations you want besides.\n[database]\nurl = \"sqlite://sandbox.db\"\n"
     );
     for (api, service) in Api::all().zip(&running.state.services) {
         for section in service.sections(&base_url) {
@@ -73,7 +73,7 @@ pub(super) fn config_toml(running: &Running) -> String {
     toml
 }
 
-/// A table that is there to be uncommented.
+/// A table with a # before each line.
 fn commented(section: &Section) -> String {
     section.to_string().lines().map(|line| format!("# {line}\n")).collect()
 }

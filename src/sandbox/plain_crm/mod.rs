@@ -198,10 +198,10 @@ impl Service for Crm {
             .with("idempotency_header", "Idempotency-Key")
             .with("remote_id", "/id")
             .with("find.url", format!("{contacts}?email={{{{ lead.email }}}}"))
-            .with("find.found", "/contacts/0")
-            .with("find.remote_id", "/contacts/0/id")
+            .with("find.found", "/contacts/*/email")
+            .with("find.equals", "{{ lead.email }}")
+            .with("find.remote_id", "/contacts/*/id")
             .with("check.url", format!("{base_url}{PREFIX}/v1/me"))
-            .with("duplicate.status", 409)
             .with("duplicate.words", "already exists")
             .with("duplicate.remote_id", "/error/contact_id")
             .with_rate(self.options.rate);
