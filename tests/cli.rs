@@ -28,7 +28,7 @@ fn leadsync_with(args: &[&str], env: &[(&str, &str)]) -> Said {
     Said { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
 }
 
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 18] = [
     "demo",
     "init",
     "import",
@@ -40,6 +40,7 @@ const COMMANDS: [&str; 17] = [
     "resolve",
     "pause",
     "resume",
+    "doctor",
     "db",
     "config",
     "auth",

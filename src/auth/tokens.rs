@@ -147,6 +147,16 @@ impl Tokens {
         Ok(Some(Renewed { generation: bearer.generation, expires_at }))
     }
 
+    /// What the stored token was granted for; `None` where the service did not say so, or there is none.
+    ///
+    /// # Errors
+    /// If the database fails, or what it holds can't be opened.
+    pub async fn granted(&self, account: &Account) -> Result<Option<String>, AuthError> {
+        let Some(grant) = account.grant() else { return Ok(None) };
+        let stored = self.0.vault.token(account.token_key()).await?;
+        Ok(secrets::Opened::new(account, grant, &self.0.keyring, stored.as_ref())?.scope())
+    }
+
     /// Waits, before the process ends, until exchanges of refresh tokens that are under way have ended and what they
     /// brought is durable. A token that is asked for with a secret can be asked for again, so nothing waits for those.
     pub async fn finish(&self) {

@@ -103,6 +103,8 @@ pub enum Command {
     Pause(PauseArgs),
     /// Lift a pause
     Resume(ResumeArgs),
+    /// Check what leads need to arrive: configuration, network, clock, tokens, scopes, accounts, limits
+    Doctor(DoctorArgs),
     /// Look after the database's schema
     Db {
         #[command(subcommand)]

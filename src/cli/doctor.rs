@@ -5,10 +5,14 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::json;
 
+use std::io::Write as _;
+
+use super::accounts;
 use super::args::DoctorArgs;
+use super::console;
 use super::context::Context;
 use super::failure::{Failure, Outcome};
-use super::{ready, words};
+use super::ready;
 use crate::config::Settings;
 use crate::connectors::allowlist;
 use crate::exit::Exit;
@@ -42,17 +46,14 @@ pub async fn doctor(args: &DoctorArgs, context: &Context) -> Outcome {
     };
     let findings = || sections.iter().flat_map(|section| &section.findings);
     let exit = findings().fold(Exit::Done, |exit, finding| exit.and(finding.exit));
-    if args.json {
-        context.console.print(&as_json(&sections, exit))?;
-    } else {
-        context.console.print(&as_text(&sections))?;
-    }
+    let text = if args.json { as_json(&sections, exit) } else { as_text(&sections) };
+    write!(console::stdout(), "{text}")?;
     Ok(exit)
 }
 
 async fn of_installation(args: &DoctorArgs, context: &Context) -> Result<Vec<Section>, Failure> {
     let settings = context.settings()?;
-    let names = accounts(&settings, &args.accounts)?;
+    let names = named(&settings, &args.accounts)?;
     let mut own = of_configuration(&settings);
     let opened = match context.open_for_work(settings).await {
         Ok(opened) => opened,
@@ -61,7 +62,10 @@ async fn of_installation(args: &DoctorArgs, context: &Context) -> Result<Vec<Sec
             return Ok(vec![Section { name: OWN.to_owned(), findings: own }]);
         }
     };
-    own.push(Finding::ok("database", format!("{} can be written, its tables are this version's", opened.store.location())));
+    own.push(Finding::ok(
+        "database",
+        format!("{} can be written, its tables are this version's", opened.store.location()),
+    ));
     let site = match Site::open(opened.settings, opened.store).await {
         Ok(site) => site,
         Err(error) => {
@@ -84,14 +88,10 @@ async fn of_installation(args: &DoctorArgs, context: &Context) -> Result<Vec<Sec
 const OWN: &str = "leadsync";
 
 /// The accounts that were asked for, or all.
-fn accounts(settings: &Settings, asked: &[String]) -> Result<Vec<String>, Failure> {
-    let known = || settings.enrich.iter().map(|_| "enrich".to_owned()).chain(settings.destinations.keys().cloned());
-    for name in asked {
-        if !known().any(|it| it == *name) {
-            return Err(words::unknown_account(name, known()));
-        }
-    }
-    Ok(if asked.is_empty() { known().collect() } else { asked.to_vec() })
+fn named(settings: &Settings, asked: &[String]) -> Result<Vec<String>, Failure> {
+    asked.iter().try_for_each(|name| accounts::require(settings, name))?;
+    let all = || accounts::names(settings).into_iter().map(str::to_owned).collect();
+    Ok(if asked.is_empty() { all() } else { asked.to_vec() })
 }
 
 fn of_configuration(settings: &Settings) -> Vec<Finding> {
@@ -107,7 +107,11 @@ fn of_configuration(settings: &Settings) -> Vec<Finding> {
 }
 
 fn failed(check: &'static str, failure: &Failure) -> Finding {
-    Finding::fail(check, failure.to_string(), failure.hints().join("; "), failure.exit())
+    let (found, remedy) = match failure {
+        Failure::PipeClosed => (String::new(), None),
+        Failure::Failed { error, hint, .. } => (format!("{error:#}"), hint.clone()),
+    };
+    Finding::fail(check, found, remedy.unwrap_or_default(), failure.exit())
 }
 
 /// The whole table: what must not be, and what waits for a person.
@@ -129,7 +133,11 @@ async fn of_queue(site: &Site) -> Result<Vec<Finding>, Failure> {
     let unconfirmed: i64 = counts.iter().filter(|it| it.state == LeadState::Unconfirmed).map(|it| it.count).sum();
     if unconfirmed > 0 {
         let remedy = "look them up at the destination, and say so: `leadsync resolve --delivered` or `--absent`";
-        findings.push(Finding::warn("leads", format!("{unconfirmed} unconfirmed: nobody knows whether they arrived"), remedy));
+        findings.push(Finding::warn(
+            "leads",
+            format!("{unconfirmed} unconfirmed: nobody knows whether they arrived"),
+            remedy,
+        ));
     }
     let stray = |name: &str| !site.settings.destinations.contains_key(name);
     for count in counts.iter().filter(|it| !it.state.is_final()) {
@@ -144,7 +152,13 @@ async fn of_queue(site: &Site) -> Result<Vec<Finding>, Failure> {
 /// A list of subnets for the bank, checked by the rules of its page.
 fn of_allowlist(file: &Path) -> Result<Vec<Finding>, Failure> {
     let shown = file.display();
-    let text = words::read_small(file).map_err(|why| Failure::usage(format!("{shown} {why}")))?;
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        let why = match error.kind() {
+            std::io::ErrorKind::InvalidData => "is not UTF-8 text".to_owned(),
+            _ => format!("can't be read: {error}"),
+        };
+        Failure::usage(format!("{shown} {why}")).hint("expected one subnet a line, such as 203.0.113.0/24")
+    })?;
     let report = allowlist::check(&text);
     let mut findings: Vec<Finding> = report
         .errors()

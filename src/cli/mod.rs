@@ -13,6 +13,7 @@ mod console;
 mod context;
 mod decide;
 mod demo;
+mod doctor;
 mod explain;
 mod failure;
 #[cfg(test)]
@@ -134,6 +135,7 @@ async fn dispatch(command: &Command, context: &Context) -> Outcome {
         Command::Resolve(args) => decide::resolve(args, context).await,
         Command::Pause(args) => pause::pause(args, context).await,
         Command::Resume(args) => pause::resume(args, context).await,
+        Command::Doctor(args) => doctor::doctor(args, context).await,
         Command::Db { command } => admin::db(command, context).await,
         Command::Auth { command: AuthCommand::Status(args) } => auth::status(args, context).await,
         Command::Auth { command: AuthCommand::Refresh(args) } => auth::refresh(args, context).await,

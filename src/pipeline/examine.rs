@@ -12,7 +12,7 @@ use crate::auth::{Account, Auth, AuthError};
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::connectors::channel::{AskError, Channel};
 use crate::connectors::classify::classify;
-use crate::connectors::{Asked, CheckStep, Destination, Verdict, registry};
+use crate::connectors::{Asked, CheckStep, Destination, Verdict};
 use crate::exit::Exit;
 use crate::http::message::{Reply, Request, is_loopback};
 use crate::http::send::Egress;
@@ -69,13 +69,16 @@ impl Finding {
 /// # Errors
 /// If the database can't be read.
 pub async fn account(site: &Site, name: &str) -> Result<Vec<Finding>, SiteError> {
-    let (account, url, egress) = match parts(site, name) {
-        Ok(parts) => parts,
-        Err(finding) => return Ok(vec![finding]),
+    let account = match site.account(name) {
+        Ok(account) => account,
+        Err(error) => {
+            let remedy = "`leadsync config check` tells of all that is missing";
+            return Ok(vec![Finding::fail("configuration", error.to_string(), remedy, Exit::Usage)]);
+        }
     };
     let mut findings = vec![Finding::ok("configuration", "complete")];
     findings.extend(pauses(site, &account).await?);
-    let reached = network(site, &url, &egress, &mut findings).await;
+    let reached = network(site, account.api_url(), &site.egress(name), &mut findings).await;
     if !reached {
         return Ok(findings);
     }
@@ -95,24 +98,26 @@ pub async fn account(site: &Site, name: &str) -> Result<Vec<Finding>, SiteError>
     Ok(findings)
 }
 
-/// The account, the API's address, and the way out; or why there is none.
-fn parts(site: &Site, name: &str) -> Result<(Account, Url, Egress), Finding> {
-    let incomplete = |error: SiteError| {
-        Finding::fail("configuration", error.to_string(), "`leadsync config check` tells of all that is missing", Exit::Usage)
-    };
-    let account = site.account(name).map_err(incomplete)?;
-    let url = site.api_url(name).map_err(incomplete)?;
-    let egress = site.settings.destinations.get(name).map(registry::egress).unwrap_or_default();
-    Ok((account, url, egress))
-}
-
 async fn pauses(site: &Site, account: &Account) -> Result<Vec<Finding>, SiteError> {
     let pauses = site.store.pauses(site.clock.now()).await?;
     let ours = pauses.into_iter().filter(|pause| pause.account.split('#').next() == Some(account.key()));
-    Ok(ours
-        .map(|pause| {
-            Finding::warn("pause", format!("paused until {}: {}", pause.until, pause.why), "`leadsync status` tells more")
-        })
+    let by_hand = site.store.hand_pauses(site.clock.now()).await?.into_iter().filter(|it| it.name == account.name());
+    let by_hand = by_hand.map(|pause| {
+        let why = pause.why.as_deref().unwrap_or("no reason given");
+        Finding::warn(
+            "pause",
+            format!("paused by hand: {why}"),
+            format!("`leadsync resume {}` ends it", account.name()),
+        )
+    });
+    Ok(by_hand
+        .chain(ours.map(|pause| {
+            Finding::warn(
+                "pause",
+                format!("paused until {}: {}", pause.until, pause.why),
+                "`leadsync status` tells more",
+            )
+        }))
         .collect())
 }
 
@@ -146,7 +151,8 @@ async fn network(site: &Site, url: &Url, egress: &Egress, findings: &mut Vec<Fin
     let reply = match site.http(egress).send(&head, PATIENCE).await {
         Ok(reply) => reply,
         Err(error) => {
-            let remedy = "check the address, the way there (firewall, proxy, `bind_address`) and this machine's certificates";
+            let remedy =
+                "check the address, the way there (firewall, proxy, `bind_address`) and this machine's certificates";
             findings.push(Finding::fail("connection", error.to_string(), remedy, Exit::Unavailable));
             return false;
         }
@@ -193,13 +199,11 @@ async fn token(site: &Site, account: &Account, channel: &Channel, findings: &mut
     }
     let stored = site.store.token(account.token_key()).await.ok().flatten();
     findings.push(match &stored {
-        Some(token) => {
-            Finding::ok("token", format!("good until {} (number {})", token.expires_at, token.generation))
-        }
+        Some(token) => Finding::ok("token", format!("good until {} (number {})", token.expires_at, token.generation)),
         None => Finding::ok("token", "obtained"),
     });
     let Some(grant) = account.grant() else { return true };
-    let granted = site.tokens(None).granted(account).await.ok().flatten();
+    let granted = site.tokens(&Egress::default(), None).granted(account).await.ok().flatten();
     match (&grant.scope, granted) {
         (Some(asked), Some(granted)) => {
             let withheld = grant.withheld(&granted);
@@ -286,7 +290,8 @@ fn by_status(reply: Option<&Reply>) -> Finding {
 
 /// The limit that is kept, and what the server says of its own.
 fn limits(destination: &dyn Destination, reply: Option<&Reply>) -> Finding {
-    let kept = destination.limits().rate.map_or_else(|| "no limit is kept".to_owned(), |rate| format!("{rate} is kept"));
+    let kept =
+        destination.limits().rate.map_or_else(|| "no limit is kept".to_owned(), |rate| format!("{rate} is kept"));
     let said = reply.map(Reply::limits_said).unwrap_or_default();
     match said.is_empty() {
         true => Finding::ok("limits", format!("{kept}; the server says nothing of its own")),

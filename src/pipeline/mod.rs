@@ -12,6 +12,7 @@ pub(crate) mod away;
 mod by_hand;
 mod deliver;
 mod enrich;
+pub(crate) mod examine;
 mod hands;
 pub(crate) mod import;
 mod lane;

@@ -126,10 +126,13 @@ impl Place {
 }
 
 fn candidate(lane: &Lane, lease: Leased) -> Result<Candidate, Box<(Leased, String)>> {
-    let (lead, notes) = match normalise(&lease.raw, &lane.shared.normalise) {
+    let (mut lead, mut notes) = match normalise(&lease.raw, &lane.shared.normalise) {
         Ok(normalised) => normalised,
         Err(rejection) => return Err(Box::new((lease, rejection.to_string()))),
     };
+    if lane.shared.sealing.withhold(&lane.name, &mut lead) {
+        notes.push("custom_fields: what only another destination may be told, left out".to_owned());
+    }
     match lane.destination.identity(&lead) {
         Ok(identity) => {
             let claim = lane.shared.fingerprints.fingerprint("identity", &identity);

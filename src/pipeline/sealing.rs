@@ -1,5 +1,6 @@
-//! Values that a destination must be told and nobody else may read ([`Destination::sealed_field`]): sealed before a row is
-//! stored, or, where another program stored it, as soon as it is seen; opened for the request alone.
+//! Values that one destination must be told and nobody else may read ([`crate::connectors::Destination::sealed_field`]):
+//! sealed before a row is stored, or, where another program stored it, as soon as it is seen; opened for the request
+//! alone. A row for another destination that brings one has it sealed too, and that destination is not told.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -13,7 +14,7 @@ use crate::auth::{AuthError, FieldSealer, seal};
 use crate::config::Settings;
 use crate::connectors::registry;
 use crate::exit::Exit;
-use crate::lead::Prepared;
+use crate::lead::{Lead, Prepared};
 use crate::store::{Leased, NewLead, Step, Vault};
 
 /// Which destination keeps which custom field sealed.
@@ -50,18 +51,18 @@ impl Sealing {
     /// If the system has no random bytes.
     pub fn seal_row(&self, row: &mut NewLead) -> Result<(), SealError> {
         let custom = row.raw.custom_fields.as_deref().unwrap_or_default();
-        if let Some(sealed) = self.sealed(&row.destination, custom)? {
+        if let Some(sealed) = self.sealed(custom)? {
             row.raw.custom_fields = Some(sealed);
         }
         Ok(())
     }
 
-    /// `custom_fields` with the destination's field sealed; `None` if there is nothing in it to seal.
-    fn sealed(&self, destination: &str, custom_fields: &str) -> Result<Option<String>, SealError> {
-        let (Some(field), Some(sealer)) = (self.fields.get(destination), &self.sealer) else { return Ok(None) };
+    /// `custom_fields` with what must be sealed sealed; `None` if there is nothing of that in it.
+    fn sealed(&self, custom_fields: &str) -> Result<Option<String>, SealError> {
+        let Some(sealer) = &self.sealer else { return Ok(None) };
         let Ok(mut object) = serde_json::from_str::<Map<String, Value>>(custom_fields) else { return Ok(None) };
         let mut changed = false;
-        for (name, value) in object.iter_mut().filter(|(name, _)| name.trim() == field) {
+        for (name, value) in object.iter_mut().filter(|(name, _)| self.is_sealed(name.trim())) {
             let text = match &*value {
                 Value::String(text) if FieldSealer::is_sealed(text) || text.trim().is_empty() => continue,
                 Value::String(text) => text.trim().to_owned(),
@@ -72,6 +73,18 @@ impl Sealing {
             changed = true;
         }
         Ok(changed.then(|| Value::Object(object).to_string()))
+    }
+
+    fn is_sealed(&self, field: &str) -> bool {
+        self.fields.values().any(|name| name == field)
+    }
+
+    /// Takes from a lead what only another destination is told. Whether there was anything.
+    pub fn withhold(&self, destination: &str, lead: &mut Lead) -> bool {
+        let own = self.fields.get(destination);
+        let before = lead.custom_fields.len();
+        lead.custom_fields.retain(|name, _| !self.is_sealed(name) || own == Some(name));
+        lead.custom_fields.len() < before
     }
 
     /// The lead as its destination is told of it.
@@ -99,7 +112,7 @@ impl Lane {
         let mut kept = Vec::with_capacity(leases.len());
         for mut lease in leases {
             let custom = lease.raw.custom_fields.as_deref().unwrap_or_default();
-            match self.shared.sealing.sealed(&self.name, custom) {
+            match self.shared.sealing.sealed(custom) {
                 Ok(None) => kept.push(lease),
                 Ok(Some(sealed)) => {
                     let step = Step { custom_fields: Some(sealed.clone()), ..Step::of(&lease) };

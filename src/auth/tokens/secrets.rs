@@ -24,6 +24,9 @@ struct Pair {
     access: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     refresh: Option<String>,
+    /// What was granted, where the service said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    scope: Option<String>,
 }
 
 /// A stored token, opened.
@@ -70,6 +73,11 @@ impl Opened {
         Self { generation, ..Self::default() }
     }
 
+    /// What the stored token was granted for, where the service said so.
+    pub(super) fn scope(&self) -> Option<String> {
+        self.pair.as_ref()?.scope.clone()
+    }
+
     /// The stored refresh token.
     pub(super) fn refresh(&self) -> Option<Secret> {
         self.pair.as_ref()?.refresh.as_deref().map(Secret::new)
@@ -92,7 +100,10 @@ impl Opened {
         let refresh = refresh.or_else(|| self.pair.as_ref()?.refresh.clone());
         // The pair before is kept for the sake of its refresh token.
         let previous = self.pair.filter(|pair| pair.refresh.is_some());
-        let secrets = Secrets { pair: Pair { access: issued.access.expose().to_owned(), refresh }, previous };
+        let secrets = Secrets {
+            pair: Pair { access: issued.access.expose().to_owned(), refresh, scope: issued.scope.clone() },
+            previous,
+        };
         // A struct of strings always serialises.
         let plain = serde_json::to_vec(&secrets).map_err(|_| SealError::Damaged { what: "not serialisable" })?;
         Ok(StoredToken {

@@ -1,5 +1,6 @@
 //! What can be typed about accounts: their tokens, keys and pauses.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -125,4 +126,28 @@ pub struct LoginArgs {
     /// Open no browser
     #[arg(long)]
     pub no_browser: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Touches no lead. Asks for tokens, and for what each API tells without side effects, as every run does before its first \
+lead. Each line is OK, WARN or FAIL, with what to do about it.
+
+Exit codes: 0 nothing failed (warnings are told), 1 a bug, or a table that was changed by hand; 2 configuration or \
+credentials; 4 something could not be reached.
+
+Examples:
+  leadsync doctor
+  leadsync doctor crm
+  leadsync doctor --allowlist subnets.txt     the list for Lead (the bank), checked by its rules; one subnet a line")]
+pub struct DoctorArgs {
+    /// Only these accounts: destinations' names, or `enrich`
+    #[arg(value_name = "NAME")]
+    pub accounts: Vec<String>,
+    /// For programs: one JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// Check this file of subnets instead; needs no configuration
+    #[arg(long, value_name = "FILE", conflicts_with = "accounts")]
+    pub allowlist: Option<PathBuf>,
 }
