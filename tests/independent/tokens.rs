@@ -17,6 +17,7 @@ journeys![
     a_client_s_token_is_asked_for_in_every_form,
     a_user_s_password_brings_a_chain,
     a_chain_goes_on_from_run_to_run,
+    a_person_and_runs_refresh_in_turn,
     eight_workers_exchange_each_refresh_token_once,
     eight_workers_share_the_chain_of_a_location,
     an_exchange_that_nobody_heard_of_is_made_once_more,
@@ -145,6 +146,26 @@ async fn a_chain_goes_on_from_run_to_run(kind: Kind) {
     assert_eq!(set.issuer.replays().await, (0, 0));
 }
 
+async fn a_person_and_runs_refresh_in_turn(kind: Kind) {
+    let Some(set) = Set::new(kind, "refresh_token", json!({"expires_in": 3})).await else { return };
+    set.set("rate", "20/s");
+    set.queue(1..=100).await;
+    let run = set.bench.start(&["run"]);
+    until("leads are sent", || set.issuer.wire.passed_to("/leads").len() > 5).await;
+    for _ in 0..3 {
+        let by_hand = [(); 2].map(|()| set.bench.start(&["auth", "refresh", "any"]));
+        for said in join_all(by_hand.map(|refresh| refresh.ended())).await {
+            quiet(said).ends(0);
+        }
+    }
+    quiet(run.ended().await).ends(0);
+    set.has_exactly(1..=100).await;
+    let presented = set.presented().await;
+    assert!(presented.len() >= 4, "{presented:?}");
+    assert_eq!(presented.iter().collect::<BTreeSet<_>>().len(), presented.len(), "one was exchanged twice");
+    assert_eq!(set.issuer.replays().await, (0, 0));
+}
+
 async fn eight_workers_exchange_each_refresh_token_once(kind: Kind) {
     let Some(set) = Set::new(kind, "refresh_token", json!({"expires_in": 3})).await else { return };
     set.set("rate", "25/s");
@@ -241,17 +262,20 @@ async fn is_lost(kind: Kind, lost: Lost) {
     ended_well(&set, &lost, said).await;
 }
 
-/// The worker dies.
+/// The worker dies, and one that waits for it.
 async fn is_killed(kind: Kind, lost: Lost) {
     let Some(set) = Set::new(kind, "refresh_token", json!({"grace": lost.grace})).await else { return };
     set.queue([1]).await;
     set.issuer.wire.fates(TOKEN, [lost.fate]);
-    let dies = set.bench.start(&["run"]);
+    let die = [set.bench.start(&["run"]), set.bench.start(&["run"])];
     until("it exchanges the refresh token", || set.issuer.wire.held() == 1).await;
     // The others wait for their turn.
     let others = [set.bench.start(&["run"]), set.bench.start(&["run"])];
-    dies.signal(Signal::KILL);
-    dies.ended().await.ends(137);
+    for worker in die {
+        worker.signal(Signal::KILL);
+        // One of them may have found the lead taken, but not have ended: it waits until it is done.
+        worker.ended().await.ends(137);
+    }
     set.issuer.wire.release();
     let [one, other] = others.map(|other| other.ended());
     let (one, other) = tokio::join!(one, other);
