@@ -29,6 +29,7 @@ impl LeadConnector {
         let Some(agency) = &self.agency else { return CheckStep::Passed(Vec::new()) };
         let mut locations = Vec::new();
         let mut last: Option<Page> = None;
+        let mut goes_on = false;
         for reply in replies {
             let Some(page) = Page::read(reply) else {
                 return CheckStep::Failed {
@@ -41,11 +42,13 @@ impl LeadConnector {
                 };
             };
             locations.extend(page.locations.iter().cloned());
+            // A page that names itself as the next would be read for ever.
+            goes_on = page.more && last.as_ref().is_none_or(|before| before.next.is_none() || before.next != page.next);
             last = Some(page);
         }
         match last {
             None => CheckStep::Ask(self.page(agency, None, 0)),
-            Some(page) if page.more && !page.locations.is_empty() && replies.len() < MOST_PAGES => {
+            Some(page) if goes_on && !page.locations.is_empty() && replies.len() < MOST_PAGES => {
                 CheckStep::Ask(self.page(agency, page.next.as_deref(), locations.len()))
             }
             Some(_) => CheckStep::Passed(self.told(&locations)),

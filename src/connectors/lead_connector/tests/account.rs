@@ -104,7 +104,14 @@ fn a_list_that_is_refused_is_told_and_a_server_without_end_is_left() {
     let (reason, remedy) = failed(agency.after_login(&[reply(404, refused.to_string())]));
     assert!(reason.contains("The requested App 'abc' was not found."), "{reason}");
     assert!(remedy.contains("oauth.readonly"), "{remedy}");
-    let endless = vec![reply(200, INSTALLED); 50];
+    let page = |next: usize| {
+        let items = json!([{"_id": next.to_string(), "name": "x"}]);
+        reply(200, json!({"items": items, "pagination": {"nextPageToken": next.to_string()}}).to_string())
+    };
+    let endless: Vec<Reply> = (0..50).map(page).collect();
+    asked(agency.after_login(&endless[..49]));
     assert_eq!(passed(agency.after_login(&endless)).len(), 51);
+    // One that names itself as the next is read once more, and no more.
+    assert_eq!(passed(agency.after_login(&[page(1), page(2), page(2)])).len(), 4);
     assert!(passed(plain().after_login(&[])).is_empty(), "only an agency has any");
 }
