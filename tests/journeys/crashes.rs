@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use leadsync::sandbox::EffectKind;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -57,7 +58,14 @@ enum Job {
     Pause,
     /// A person lifts that.
     Resume,
+    /// Into another system, where each lead is to be completed once it is there.
+    Completed,
+    /// The same, and its refresh token is refused until a person logs in anew.
+    DeadLogin,
 }
+
+/// The tag of [`Job::Completed`].
+const TAG: &str = "leadsync";
 
 /// The keys of [`Job::Rekey`].
 const KEYS: [&str; 2] = [
@@ -77,6 +85,8 @@ fn job(point: &str) -> Job {
         "reseal" => Job::Rekey,
         "pause_by_hand" => Job::Pause,
         "resume_by_hand" => Job::Resume,
+        "complete" => Job::Completed,
+        "mark_needs_login" => Job::DeadLogin,
         _ => Job::Import,
     }
 }
@@ -109,8 +119,9 @@ fn cases() -> Vec<Case> {
             for passing in passings(&point) {
                 let point = if *passing == 1 { point.clone() } else { format!("{point}@{passing}") };
                 for policy in POLICIES {
-                    // Only what looks leads up passes there.
-                    let possible = job(&point) != Job::LostReply || policy == "update";
+                    // Only what looks leads up passes there; and one system is enough for the others.
+                    let only = [Job::LostReply, Job::Completed, Job::DeadLogin].contains(&job(&point));
+                    let possible = !only || policy == "update";
                     if possible && (policy == "update" || leaves_unknown(&point) || is_long()) {
                         cases.push(Case { kind, point: point.clone(), policy });
                     }
@@ -162,6 +173,11 @@ async fn dies_and_recovers(case: Case, busy: Arc<Semaphore>) {
             bench.set("security.encryption_key", KEYS[1]);
         }
         Job::Pause | Job::Resume => drop(bench.leadsync(&["resume", "7targets"]).await.ends(0)),
+        Job::DeadLogin => {
+            bench.run().await.ends(2).says("log in");
+            assert_eq!(bench.number("SELECT sum(attempts) + sum(deferrals) FROM leads"), 0, "{case:?}");
+            bench.set("destinations.crm.refresh_token", "sandbox-refresh");
+        }
         _ => {}
     }
     let mut code = 4;
@@ -203,9 +219,18 @@ async fn dies_and_recovers(case: Case, busy: Arc<Semaphore>) {
         bench.agrees_by_sql();
     }
     bench.nothing_is_leased();
+    if job == Job::Completed {
+        let effects = bench.sandbox.ledger().effects();
+        let tagged: BTreeSet<String> = effects
+            .into_iter()
+            .filter(|effect| effect.effect == EffectKind::Tagged && effect.body["tags"] == serde_json::json!([TAG]))
+            .map(|effect| effect.email)
+            .collect();
+        assert_eq!(tagged, all, "{case:?}: completed as well");
+    }
     // The day's creates are neither forgotten nor charged twice; only what nobody can tell stays charged.
     let charged =
-        bench.number("SELECT CAST(coalesce(sum(used), 0) AS INTEGER) FROM quotas WHERE account LIKE '7targets%'");
+        bench.number("SELECT CAST(coalesce(sum(used), 0) AS INTEGER) FROM quotas WHERE account NOT LIKE 'enrich%'");
     let doubtful = if case.policy == "update" { 0 } else { in_flight.len() };
     assert!(
         (LEADS..=LEADS + doubtful).contains(&usize::try_from(charged).unwrap()),
@@ -228,13 +253,21 @@ async fn bench(case: &Case) -> Bench {
     .await;
     bench.look_up();
     bench.set("enrich.daily_credits", 1_000);
-    bench.set("destinations.7targets.daily_limit", 1_000);
-    bench.set("destinations.7targets.unknown", case.policy);
     bench.set("run.lease", "60s");
     bench.set("enrich.timeout", "30s");
-    bench.set("destinations.7targets.timeout", "30s");
+    if [Job::Completed, Job::DeadLogin].contains(&job) {
+        bench.instead("crm");
+        bench.set("destinations.crm.daily_limit", 1_000);
+        bench.set("destinations.crm.timeout", "30s");
+        bench.set("destinations.crm.tags", toml::value::Array::from([TAG.into()]));
+    } else {
+        bench.set("destinations.7targets.daily_limit", 1_000);
+        bench.set("destinations.7targets.unknown", case.policy);
+        bench.set("destinations.7targets.timeout", "30s");
+    }
     match job {
-        Job::Import | Job::QueueOnly | Job::Retry | Job::Rekey | Job::Pause | Job::Resume => {}
+        Job::Import | Job::QueueOnly | Job::Retry | Job::Rekey | Job::Pause | Job::Resume | Job::Completed => {}
+        Job::DeadLogin => bench.set("destinations.crm.refresh_token", "sandbox-spent"),
         Job::Limited => bench.set("destinations.7targets.rate", "1000/s"),
         Job::SlowImport => {
             bench.set("destinations.7targets.concurrency", 1);
