@@ -49,7 +49,7 @@ mod armed {
     const VARIABLE: &str = "LEADSYNC_CRASH";
 
     /// Transactions that write, by the names that errors give them.
-    const TRANSACTIONS: [&str; 22] = [
+    const TRANSACTIONS: [&str; 23] = [
         "migrate",
         "keep_sealed_key",
         "begin_run",
@@ -63,6 +63,7 @@ mod armed {
         "begin_refresh",
         "replace_token",
         "abandon_refresh",
+        "mark_needs_login",
         "reseal",
         "take_quota",
         "share_places",

@@ -111,6 +111,10 @@ impl Bench {
         let mut options = SandboxOptions::default();
         options.seven_targets.rate = None;
         options.live_data.rate = None;
+        options.lead_connector.rate = None;
+        options.lead_desk.rate = None;
+        options.lead_bank.rate = None;
+        options.plain_crm.rate = None;
         options.timing.pause = Duration::from_secs(1);
         differ(&mut options);
         let sandbox = Sandbox::start(options).await.unwrap();
@@ -150,6 +154,13 @@ impl Bench {
         table.insert(name.to_owned(), value.into());
     }
 
+    /// Whether the configuration has this key.
+    pub fn has(&self, key: &str) -> bool {
+        let config = self.config.lock().unwrap();
+        let (first, rest) = key.split_once('.').unwrap();
+        rest.split('.').try_fold(&config[first], |table, name| table.get(name)).is_some()
+    }
+
     /// Takes a key, or a table, out of the configuration.
     pub fn remove(&self, key: &str) {
         let mut config = self.config.lock().unwrap();
@@ -177,6 +188,23 @@ impl Bench {
         let mut second = destinations["7targets"].clone();
         second.as_table_mut().unwrap().remove("default");
         destinations.insert(name.to_owned(), second);
+    }
+
+    /// Another destination, out of the tables that the sandbox has for uncommenting: `crm`, `calls`, `bank`, `plain`.
+    pub fn also(&self, name: &str) {
+        let commented = self.sandbox.config_toml();
+        let uncommented: Vec<&str> = commented.lines().filter_map(|line| line.strip_prefix("# ")).skip(1).collect();
+        let tables = uncommented.join("\n").parse::<toml::Table>().unwrap();
+        self.set(&format!("destinations.{name}"), tables["destinations"][name].clone());
+        self.set(&format!("destinations.{name}.timeout"), "1s");
+        self.set(&format!("destinations.{name}.settle"), "200ms");
+    }
+
+    /// The same, instead of 7targets.
+    pub fn instead(&self, name: &str) {
+        self.remove("destinations.7targets");
+        self.also(name);
+        self.set(&format!("destinations.{name}.default"), true);
     }
 
     /// What goes wrong from now on.
@@ -322,10 +350,15 @@ impl Bench {
             options.live_data.client_secret.expose().to_owned(),
             options.live_data.api_key.expose().to_owned(),
             options.live_data.password.expose().to_owned(),
-            // How the sandbox's tokens begin.
-            "sandbox.live_data.".to_owned(),
-            "sandbox.seven_targets.".to_owned(),
+            // Those of other services that have names of their own; the rest stands in the configuration.
+            options.lead_connector.private_token.expose().to_owned(),
+            options.lead_connector.agency_refresh_token.expose().to_owned(),
+            options.lead_desk.auth_key.expose().to_owned(),
+            options.plain_crm.api_key.expose().to_owned(),
         ];
+        // How the sandbox's tokens begin.
+        let tokens = ["live_data", "seven_targets", "lead_connector", "lead_desk", "lead_bank", "plain_crm", "refresh"];
+        secrets.extend(tokens.map(|kind| format!("sandbox.{kind}.")));
         for key in ["enrich", "destinations"] {
             let config = self.config.lock().unwrap();
             let mut tables = vec![config[key].as_table().unwrap().clone()];
@@ -333,9 +366,7 @@ impl Bench {
                 for (name, value) in table {
                     match value {
                         toml::Value::Table(inner) => tables.push(inner),
-                        toml::Value::String(text) if name.contains("secret") && !text.starts_with('$') => {
-                            secrets.push(text)
-                        }
+                        toml::Value::String(text) if is_secret(&name) && !text.starts_with('$') => secrets.push(text),
                         _ => {}
                     }
                 }
@@ -408,7 +439,7 @@ impl Bench {
             })
             .collect();
         let mut there: Vec<(String, String)> =
-            self.leads().into_iter().map(|lead| (lead.email, lead.id.to_string())).collect();
+            self.leads().into_iter().map(|lead| (lead.email, lead.remote_id)).collect();
         told.sort();
         there.sort();
         assert_eq!(told, there);
@@ -420,7 +451,7 @@ impl Bench {
         let told = self.database.sql("SELECT email, remote_id FROM leads WHERE state = 'delivered'");
         let mut told: Vec<String> = told.lines().map(str::to_owned).collect();
         let mut there: Vec<String> =
-            self.leads().into_iter().map(|lead| format!("{}|{}", lead.email, lead.id)).collect();
+            self.leads().into_iter().map(|lead| format!("{}|{}", lead.email, lead.remote_id)).collect();
         told.sort();
         there.sort();
         assert_eq!(told, there);
@@ -499,6 +530,12 @@ impl Process {
         keeps_secrets(&said.err, &self.secrets, &self.args);
         said
     }
+}
+
+/// Whether what a key of this name holds must never be said.
+fn is_secret(name: &str) -> bool {
+    let names = ["token", "access_token", "refresh_token", "password", "key", "auth_key"];
+    name.contains("secret") || names.contains(&name)
 }
 
 /// Fails if what is said holds an e-mail address, a lead's name, a token or a secret.

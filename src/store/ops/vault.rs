@@ -162,7 +162,7 @@ impl Vault for Handle {
             .execute(&mut *tx)
             .await
             .map_err(&err)?;
-        tx.commit().await.map_err(&err)?;
+        durable::commit(tx, "mark_needs_login").await?;
         Ok(done.rows_affected() > 0)
     }
 
