@@ -75,6 +75,14 @@ fn destinations() -> Vec<Case> {
             remote_id: "entity_2f6dUQk4sZ",
             duplicate: None,
             takes_notes: false,
+            check_method: get.clone(),
+        },
+        Case {
+            destination: registry::destination(&destination(ANY_HTTP)).unwrap(),
+            created: br#"{"data": {"id": 31}}"#,
+            remote_id: "31",
+            duplicate: Some((409, r#"{"message": "exists"}"#)),
+            takes_notes: true,
             check_method: get,
         },
     ]
@@ -126,6 +134,18 @@ kind = "lead_bank"
 client_id = "client"
 client_secret = "hush-hush"
 entities = true
+"#;
+
+const ANY_HTTP: &str = r#"
+kind = "http"
+url = "https://api.example.com/v1/contacts"
+body = '''{"email": "{{ lead.email }}", "names": ["{{ lead.first_name }}", "{{ lead.last_name }}"],
+  "about": {"note": "{{ lead.note }}", "context": "{{ lead.context }}"}}'''
+auth = { style = "header", key = "hush-hush" }
+remote_id = "/data/id"
+duplicate.status = 409
+find = { url = "https://api.example.com/v1/contacts?email={{ lead.email }}", found = "/items/*/email" }
+check.url = "https://api.example.com/v1/me"
 "#;
 
 /// A destination as a configuration file has it.
@@ -299,7 +319,7 @@ fn nothing_personal_or_secret_shows_in_debug() {
             assert!(!shown.contains('@') && !shown.contains("Zoë") && !shown.contains("user-1"), "{shown}");
         }
     }
-    for table in [SEVEN_TARGETS, LEAD_CONNECTOR, LEAD_DESK, LEAD_DESK_REST, LEAD_BANK] {
+    for table in [SEVEN_TARGETS, LEAD_CONNECTOR, LEAD_DESK, LEAD_DESK_REST, LEAD_BANK, ANY_HTTP] {
         assert!(!format!("{:?}", destination(table)).contains("hush-hush"));
         assert!(!format!("{:?}", registry::account(&destination(table)).unwrap()).contains("hush-hush"));
     }

@@ -164,7 +164,8 @@ impl Template {
     pub fn compile_address(key: &str, text: &str) -> Result<Self, TemplateError> {
         let mut environment = Environment::new();
         environment.set_formatter(|out, _, value| {
-            if value.is_undefined() || value.is_none() {
+            // An empty segment or parameter would ask for something else: for all people instead of this one.
+            if value.is_undefined() || value.is_none() || value.to_string().trim().is_empty() {
                 return Err(ErrorKind::UndefinedError.into());
             }
             // However they are written, an address takes these for steps up its path.

@@ -150,7 +150,10 @@ impl AnyHttp {
             return Some(Verdict::Absent);
         }
         if !reply.status.is_success() {
-            return None;
+            // A question that was refused says nothing of the lead.
+            let refused = matches!(code, 400 | 404..=406 | 409..=424);
+            return refused
+                .then(|| unknown(format!("it could not say whether it is there ({code}: {})", reply.message())));
         }
         let Some(json) = reply.json() else { return Some(unknown(format!("{code} with a reply that is no JSON"))) };
         if self.success.as_ref().is_some_and(|success| !success.is_one(&json)) {
@@ -299,7 +302,9 @@ impl Destination for AnyHttp {
                 CheckStep::Ask(request)
             }
             (Some(_), [.., last]) if last.status.is_success() && !last.is_html() => CheckStep::Passed(Vec::new()),
-            (Some(url), [.., last]) if last.status == StatusCode::NOT_FOUND || last.status.is_success() => {
+            (Some(url), [.., last])
+                if last.status.is_success() || matches!(last.status, StatusCode::FORBIDDEN | StatusCode::NOT_FOUND) =>
+            {
                 CheckStep::Failed {
                     reason: format!(
                         "the account check at {} was answered with {}: {}",
@@ -307,7 +312,10 @@ impl Destination for AnyHttp {
                         last.status.as_u16(),
                         last.message()
                     ),
-                    remedy: format!("check destinations.{}.check.url", self.name),
+                    remedy: format!(
+                        "check destinations.{0}.check.url, and what the account may do (destinations.{0}.auth)",
+                        self.name
+                    ),
                 }
             }
             _ => CheckStep::Unreadable,

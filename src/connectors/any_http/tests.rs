@@ -90,7 +90,7 @@ body = '''{"first": "{{ lead.first_name }}", "owner": 12, "tags": ["a", "{{ lead
 #[test]
 fn no_lead_climbs_out_of_its_path() {
     let table = "url = \"https://api.example.com/people/{{ lead.external_id }}/contact\"\nbody = '{\"a\": 1}'\n";
-    for up in ["..", ".", "a/../../b", "%2e%2e", "a?b#c"] {
+    for up in ["..", ".", "", "a/../../b", "%2e%2e", "a?b#c"] {
         let mut prepared = ann();
         prepared.lead.external_id = Some(up.to_owned());
         match destination(table).create(&prepared) {
@@ -156,7 +156,8 @@ fn a_lead_is_found_by_what_is_equal_and_absent_only_if_the_answer_says_so() {
     for unknown in [r#"{"error": "try later"}"#, "[]", "<html>", ""] {
         assert!(matches!(read(200, unknown), Some(Verdict::Unknown { .. })), "{unknown}");
     }
-    assert_eq!(read(404, "<html>no such page</html>"), None, "a wrong address proves nothing");
+    let wrong_address = read(404, "<html>no such page</html>");
+    assert!(matches!(wrong_address, Some(Verdict::Unknown { .. })), "a wrong address proves nothing");
     assert_eq!(read(500, "{}"), None);
 }
 

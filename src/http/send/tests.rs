@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use super::*;
 use crate::http::fake::read_request;
 
+mod egress;
 mod hostile;
 mod tls;
 
