@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! source ──▶ normalise ──▶ enrich ──▶ deliver ──▶ record
-//!  CSV, queue   e-mail, phone  Live Data   7targets     results, call log, tokens: SQLite or Postgres
+//!  CSV, queue   e-mail, phone  Live Data   CRMs         results, call log, tokens: SQLite or Postgres
 //! ```
 //!
 //! Imports point one way, each module using only those below it:
@@ -14,10 +14,12 @@
 //! pipeline                   sees connectors and all below
 //! connectors::{channel, registry}   bind a connector to auth, http, config and the call log of store
 //! connectors::discretion     makes verdicts discreet; sees lead and mask
-//! connectors::*_*            each API's folder sees lead, connectors, http::message and its own settings in config
+//! connectors::*_*            each API's folder sees lead, connectors, http::message, its table in config, and auth's grants,
+//!                            which are data
 //! auth                       sees http and store
 //! store                      sees lead, and its own settings in config
-//! config, sandbox            see http::message
+//! config                     sees http::message, and asks the registry which keys the kinds of destination have
+//! sandbox                    sees http::message
 //! http                       sees clock and mask
 //! lead, clock, crash, exit, mask, secret, telemetry   see nothing of ours but the clock
 //! ```

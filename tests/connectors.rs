@@ -46,6 +46,14 @@ fn destinations() -> Vec<Case> {
             check_method: get.clone(),
         },
         Case {
+            destination: registry::destination(&destination(LEAD_CONNECTOR)).unwrap(),
+            created: include_bytes!("../src/connectors/lead_connector/fixtures/upserted.json"),
+            remote_id: "seD4PfOuKoVMLkEZqohJ",
+            duplicate: Some((400, include_str!("../src/connectors/lead_connector/fixtures/duplicate.json"))),
+            takes_notes: true,
+            check_method: get.clone(),
+        },
+        Case {
             destination: lead_desk,
             created: br#"{"success": true, "contact_id": 88}"#,
             remote_id: "88",
@@ -67,15 +75,7 @@ fn destinations() -> Vec<Case> {
             remote_id: "entity_2f6dUQk4sZ",
             duplicate: None,
             takes_notes: false,
-            check_method: get.clone(),
-        },
-        Case {
-            destination: registry::destination(&destination(LEAD_CONNECTOR)).unwrap(),
-            created: include_bytes!("../src/connectors/lead_connector/fixtures/upserted.json"),
-            remote_id: "seD4PfOuKoVMLkEZqohJ",
-            duplicate: Some((400, include_str!("../src/connectors/lead_connector/fixtures/duplicate.json"))),
-            takes_notes: true,
-            check_method: Method::GET,
+            check_method: get,
         },
     ]
 }
@@ -94,6 +94,15 @@ assistant_email = "ashley@acme.example"
 rate = "none"
 [destinations.x.fields]
 designation = "{{ person.title or lead.job_title }}"
+"#;
+
+const LEAD_CONNECTOR: &str = r#"
+kind = "lead_connector"
+location_id = "ve9EPM428h8vShlRW1KT"
+token = "hush-hush"
+[destinations.x.fields]
+"customFields.note" = "{{ lead.note }}"
+"customFields.context" = "{{ lead.context }}"
 "#;
 
 const LEAD_DESK: &str = r#"
@@ -117,15 +126,6 @@ kind = "lead_bank"
 client_id = "client"
 client_secret = "hush-hush"
 entities = true
-"#;
-
-const LEAD_CONNECTOR: &str = r#"
-kind = "lead_connector"
-location_id = "ve9EPM428h8vShlRW1KT"
-token = "hush-hush"
-[destinations.x.fields]
-"customFields.note" = "{{ lead.note }}"
-"customFields.context" = "{{ lead.context }}"
 "#;
 
 /// A destination as a configuration file has it.

@@ -63,7 +63,8 @@ fn every_sample_configuration_is_complete() {
         for destination in settings.destinations.values() {
             let missing = registry::missing(destination);
             assert!(missing.is_empty(), "{name}: {missing:?}");
-            registry::destination(destination).err().iter().for_each(|error| panic!("{name}: {error}"));
+            let built = registry::destination(destination).map(|built| built.kind()).map_err(|error| error.to_string());
+            assert_eq!(built, Ok(destination.kind), "{name}");
         }
     }
 }

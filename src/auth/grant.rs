@@ -56,8 +56,11 @@ pub struct Grant {
     /// How a person logs in with a browser, where that is possible: see [`BrowserLogin`].
     pub browser: Option<BrowserLogin>,
     /// Refusals that this service has words for: reason and remedy.
-    pub known_refusals: Vec<fn(&Reply) -> Option<(String, String)>>,
+    pub known_refusals: Vec<KnownRefusal>,
 }
+
+/// A refusal that a token service has words for of its own: reason and remedy.
+pub type KnownRefusal = fn(&Reply) -> Option<(String, String)>;
 
 /// How a refresh token becomes the next access token.
 #[derive(Clone)]

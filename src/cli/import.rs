@@ -16,7 +16,7 @@ use super::work::{Errand, before, listen, work};
 use crate::config::Settings;
 use crate::lead::LeadState;
 use crate::pipeline::away::{LAST_ANSWER, Patience, patiently};
-use crate::pipeline::import::{Loaded, OpenFile, RejectSources, load, write_rejected};
+use crate::pipeline::import::{Becoming, Loaded, OpenFile, RejectSources, load, write_rejected};
 use crate::pipeline::progress::{Progress, Summary};
 use crate::pipeline::run::{RunOptions, Signals, run as run_pipeline};
 use crate::pipeline::site::Site;
@@ -74,10 +74,10 @@ async fn job(
 ) -> Result<Summary, Failure> {
     let started = Instant::now();
     let started_at = site.clock.now();
-    let normalising = &site.settings.normalise;
+    let becoming =
+        Becoming { destinations: &plan.destinations, normalising: &site.settings.normalise, sealing: &site.sealing };
     let patience = Patience { term: site.settings.run.lease, hurry: &stop, last: LAST_ANSWER };
-    let (loaded, sources) =
-        load(&*site.store, &*site.clock, run, files, &plan.destinations, normalising, &site.sealing, patience).await?;
+    let (loaded, sources) = load(&*site.store, &*site.clock, run, files, becoming, patience).await?;
     // Written now, and again if the run rejects more: a kill in mid-run must not cost the operator the list.
     let mut written = write_rejected(&*site.store, run, &sources, patience).await?;
     let mut unlisted = None;

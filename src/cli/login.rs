@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::accounts;
 use super::args::LoginArgs;
 use super::console::{self, BOLD, CODE, DIM, GOOD, WARN, paint};
 use super::context::Context;
@@ -20,7 +21,6 @@ use crate::auth::AuthError;
 use crate::auth::login::{RedirectError, Visit};
 use crate::auth::tokens::LoggedIn;
 use crate::clock::Timestamp;
-use crate::config::Settings;
 use crate::connectors::CheckStep;
 use crate::exit::Exit;
 use crate::pipeline::site::{BrowserAccess, Site};
@@ -34,7 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(5 * 60);
 /// Runs `leadsync auth login`. 2 if it is refused, is not ours, or nobody comes back; 4 if somebody can't be reached.
 pub async fn login(args: &LoginArgs, context: &Context) -> Outcome {
     let settings = context.settings()?;
-    require(&settings, &args.name)?;
+    accounts::require(&settings, &args.name)?;
     let opened = context.open_for_work(settings).await?;
     let site = Site::open(Arc::clone(&opened.settings), Arc::clone(&opened.store)).await?;
     let access = site.browser_access(&args.name)?;
@@ -64,22 +64,6 @@ pub async fn login(args: &LoginArgs, context: &Context) -> Outcome {
     access.channel.finish().await;
     opened.store.close().await;
     Ok(Exit::Done)
-}
-
-/// Fails unless a destination is called so, and names the nearest.
-fn require(settings: &Settings, name: &str) -> Result<(), Failure> {
-    if settings.destinations.contains_key(name) {
-        return Ok(());
-    }
-    let names: Vec<&str> = settings.destinations.keys().map(String::as_str).collect();
-    let near = names.iter().map(|known| (strsim::jaro_winkler(known, name), known));
-    let near = near.filter(|(score, _)| *score >= 0.8).max_by(|one, other| one.0.total_cmp(&other.0));
-    let near = near.map_or_else(String::new, |(_, known)| format!("; did you mean `{known}`?"));
-    let known = match names.is_empty() {
-        true => "none is configured: add [destinations.NAME] to leadsync.toml".to_owned(),
-        false => format!("configured: {}", names.join(", ")),
-    };
-    Err(Failure::usage(format!("no destination is called `{name}`{near}")).hint(known))
 }
 
 /// Says where to go, and opens a browser there if there is one.

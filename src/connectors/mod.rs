@@ -8,6 +8,8 @@ mod any_http;
 pub(crate) mod channel;
 pub mod classify;
 pub(crate) mod discretion;
+#[cfg(test)]
+mod example;
 mod lead_bank;
 mod lead_connector;
 mod lead_desk;
@@ -22,9 +24,21 @@ use std::time::Duration;
 
 pub use lead_bank::allowlist;
 
+use url::Url;
+
 use crate::config::Section;
 use crate::http::message::{Rate, Reply, Request};
 use crate::lead::{Lead, LookUp, Prepared};
+
+/// The address with these segments behind its path, whether or not that ends with a slash.
+fn below(base: &Url, segments: &[&str]) -> Url {
+    let mut url = base.clone();
+    // Configured addresses are http or https: these have a path.
+    if let Ok(mut path) = url.path_segments_mut() {
+        path.pop_if_empty().extend(segments);
+    }
+    url
+}
 
 /// What a request to a destination was meant to do; replies are read in its light.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

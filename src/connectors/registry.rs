@@ -37,8 +37,15 @@ pub struct DestinationKind {
 }
 
 /// Every kind there is: a new one is its folder and a line here.
-pub const KINDS: &[&DestinationKind] =
-    &[&seven_targets::KIND, &lead_connector::KIND, &lead_desk::KIND, &lead_bank::KIND, &any_http::KIND];
+pub const KINDS: &[&DestinationKind] = &[
+    &seven_targets::KIND,
+    &lead_connector::KIND,
+    &lead_desk::KIND,
+    &lead_bank::KIND,
+    &any_http::KIND,
+    #[cfg(test)]
+    &super::example::KIND,
+];
 
 /// Their names, in the same order.
 pub const NAMES: &[&str] = &names();

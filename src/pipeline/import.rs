@@ -107,6 +107,15 @@ impl OpenFile {
     }
 }
 
+/// What rows become.
+#[derive(Clone, Copy)]
+pub struct Becoming<'a> {
+    /// A lead for each of these.
+    pub destinations: &'a [String],
+    pub normalising: &'a NormaliseSettings,
+    pub sealing: &'a Sealing,
+}
+
 /// Loads files into the queue, in batches that are each durable before the next is read; returns what it did and what is
 /// needed to write the rejects afterwards. Where time runs out (`patience.hurry`) it stops between batches.
 ///
@@ -117,17 +126,15 @@ pub async fn load(
     clock: &dyn Clock,
     run: RunId,
     files: Vec<OpenFile>,
-    destinations: &[String],
-    normalising: &NormaliseSettings,
-    sealing: &Sealing,
+    becoming: Becoming<'_>,
     patience: Patience<'_>,
 ) -> Result<(Loaded, Vec<(String, RejectSource)>), ImportError> {
     let mut loaded = Loaded::default();
     let mut reject_sources = Vec::with_capacity(files.len());
     for file in files {
         let (batches, mut inbox) = mpsc::channel::<Vec<NewLead>>(2);
-        let destinations = destinations.to_vec();
-        let normalising = normalising.clone();
+        let destinations = becoming.destinations.to_vec();
+        let normalising = becoming.normalising.clone();
         let name = file.name.clone();
         let rejects = file.source.reject_source();
         let copies = destinations.len().max(1);
@@ -135,7 +142,7 @@ pub async fn load(
         loop {
             match patience.hurry.run_until_cancelled(inbox.recv()).await {
                 Some(Some(mut batch)) => {
-                    batch.iter_mut().try_for_each(|row| sealing.seal_row(row))?;
+                    batch.iter_mut().try_for_each(|row| becoming.sealing.seal_row(row))?;
                     // A batch is one transaction: its last row stands for all.
                     if let Some(last) = batch.last() {
                         let add = || store.enqueue(run, &batch, clock.now());

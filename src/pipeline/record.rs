@@ -134,15 +134,24 @@ impl Case<'_> {
 
     /// What follows from looking for a lead before creating it, unless it is absent: then it is created.
     pub fn after_look_first(self, verdict: Verdict) -> Judgement {
-        match verdict {
-            Verdict::Accepted { .. } => self.after_create(verdict),
+        match self.not_answered("put off before it was looked for", "not sent", verdict) {
+            Ok(judgement) => judgement,
+            Err((case, Verdict::Refused { reason, .. } | Verdict::RefusedUnlessThere { reason, .. })) => {
+                case.not_found_out(format!("the look-up was refused: {reason}"))
+            }
+            Err((case, Verdict::Unknown { why })) => case.not_found_out(why),
+            Err((case, accepted @ Verdict::Accepted { .. })) => case.after_create(accepted),
+            Err((case, _)) => case.not_found_out("the reply made no sense".to_owned()),
+        }
+    }
+
+    /// A question that the account did not come to: put down until it does, in these words. Else the verdict is back.
+    fn not_answered(self, later: &str, halted: &str, verdict: Verdict) -> Result<Judgement, (Self, Verdict)> {
+        Ok(match verdict {
             Verdict::NotNow { wait, why } => {
                 let due = self.now.plus(wait.unwrap_or_else(|| untold(self.backoff, self.lead.deferrals)));
-                let step = Step {
-                    not_before: Some(due),
-                    add_deferrals: 1,
-                    ..self.step(None, format!("put off before it was looked for: {why}"))
-                };
+                let step =
+                    Step { not_before: Some(due), add_deferrals: 1, ..self.step(None, format!("{later}: {why}")) };
                 self.judged(vec![step], Next::Deferred(due))
             }
             Verdict::AuthExpired => {
@@ -151,15 +160,11 @@ impl Case<'_> {
             }
             Verdict::AccountWrong { reason, .. } => {
                 let now = self.now;
-                let step = Step { not_before: Some(now), ..self.step(None, format!("not sent: {reason}")) };
+                let step = Step { not_before: Some(now), ..self.step(None, format!("{halted}: {reason}")) };
                 self.judged(vec![step], Next::Halted)
             }
-            Verdict::Refused { reason, .. } | Verdict::RefusedUnlessThere { reason, .. } => {
-                self.not_found_out(format!("the look-up was refused: {reason}"))
-            }
-            Verdict::Unknown { why } => self.not_found_out(why),
-            Verdict::Absent => self.not_found_out("the reply made no sense".to_owned()),
-        }
+            other => return Err((self, other)),
+        })
     }
 
     /// Nobody knows whether it is there already, so it is not created.
@@ -246,37 +251,23 @@ impl Case<'_> {
 
     /// What follows from the reply to "is it there?".
     pub fn after_find(self, verdict: Verdict) -> Judgement {
-        match verdict {
-            Verdict::Accepted { remote_id, note, .. } => {
+        match self.not_answered("not looked up yet", "not looked up", verdict) {
+            Ok(judgement) => judgement,
+            Err((case, Verdict::Accepted { remote_id, note, .. })) => {
                 let reason = match note {
                     Some(note) => format!("found there after an unknown outcome; {note}"),
                     None => "found there after an unknown outcome".to_owned(),
                 };
-                self.accepted(remote_id, Some(reason))
+                case.accepted(remote_id, Some(reason))
             }
-            Verdict::Absent => self.failed("the create request was lost and the lead is not there".to_owned()),
-            Verdict::NotNow { wait, why } => {
-                let due = self.now.plus(wait.unwrap_or_else(|| untold(self.backoff, self.lead.deferrals)));
-                let step = Step {
-                    not_before: Some(due),
-                    add_deferrals: 1,
-                    ..self.step(None, format!("not looked up yet: {why}"))
-                };
-                self.judged(vec![step], Next::Deferred(due))
+            Err((case, Verdict::Absent)) => {
+                case.failed("the create request was lost and the lead is not there".to_owned())
             }
-            Verdict::AuthExpired => {
-                let step = self.step(None, "the access token had expired");
-                self.judged(vec![step], Next::Again)
+            Err((case, Verdict::Refused { reason, .. } | Verdict::RefusedUnlessThere { reason, .. })) => {
+                case.no_answer(format!("the look-up was refused: {reason}"))
             }
-            Verdict::AccountWrong { reason, .. } => {
-                let now = self.now;
-                let step = Step { not_before: Some(now), ..self.step(None, format!("not looked up: {reason}")) };
-                self.judged(vec![step], Next::Halted)
-            }
-            Verdict::Refused { reason, .. } | Verdict::RefusedUnlessThere { reason, .. } => {
-                self.no_answer(format!("the look-up was refused: {reason}"))
-            }
-            Verdict::Unknown { why } => self.no_answer(why),
+            Err((case, Verdict::Unknown { why })) => case.no_answer(why),
+            Err((case, other)) => case.no_answer(other.to_string()),
         }
     }
 

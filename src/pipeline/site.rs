@@ -87,6 +87,33 @@ impl Site {
         Arc::new(channel.shared(Arc::clone(&self.store) as _))
     }
 
+    /// The account that a person logs in to for this destination.
+    ///
+    /// # Errors
+    /// If the configuration lacks something it needs, or has another way of logging in.
+    pub fn browser_access(&self, name: &str) -> Result<BrowserAccess, SiteError> {
+        let Some(settings) = self.settings.destinations.get(name) else {
+            return Err(SiteError::Incomplete { what: format!("destination `{name}` is not configured") });
+        };
+        let destination = registry::destination(settings).map_err(|error| self.incomplete(&error))?;
+        let account = self.account(name)?;
+        let Some((account, grant)) = account.browser_account().and_then(|it| Some((it.clone(), it.grant()?.clone())))
+        else {
+            let what =
+                format!("there is nothing to log in to for `{name}`: it has its credentials in the configuration");
+            return Err(SiteError::Incomplete { what });
+        };
+        let seeded = grant.refresh.as_ref().is_some_and(|exchange| exchange.seed.is_some());
+        let Some(browser) = grant.browser else {
+            return Err(SiteError::Incomplete { what: format!("`{name}` is not logged in to with a browser") });
+        };
+        let egress = registry::egress(settings);
+        let (http, tokens) = (self.http(&egress), self.tokens(&egress, None));
+        let limits = destination.limits();
+        let channel = Channel::new(account.clone(), &limits, http, tokens.clone(), Arc::clone(&self.clock), None);
+        Ok(BrowserAccess { destination, account, browser, seeded, tokens, channel })
+    }
+
     /// The client for requests that take this way out.
     pub fn http(&self, egress: &Egress) -> HttpClient {
         self.http.through(egress.clone())
@@ -114,34 +141,6 @@ impl Site {
             _ => registry::account(self.settings.destinations.get(name).ok_or_else(unknown)?),
         };
         account.map_err(|error| self.incomplete(&error))
-    }
-
-    /// The account that a person logs in to for this destination.
-    ///
-    /// # Errors
-    /// If the configuration lacks something it needs, or has another way of logging in.
-    pub fn browser_access(&self, name: &str) -> Result<BrowserAccess, SiteError> {
-        let Some(settings) = self.settings.destinations.get(name) else {
-            return Err(SiteError::Incomplete { what: format!("destination `{name}` is not configured") });
-        };
-        let incomplete = |error| self.incomplete(&error);
-        let destination = registry::destination(settings).map_err(incomplete)?;
-        let account = registry::account(settings).map_err(incomplete)?;
-        let Some((account, grant)) = account.browser_account().and_then(|it| Some((it.clone(), it.grant()?.clone())))
-        else {
-            let what =
-                format!("there is nothing to log in to for `{name}`: it has its credentials in the configuration");
-            return Err(SiteError::Incomplete { what });
-        };
-        let seeded = grant.refresh.as_ref().is_some_and(|exchange| exchange.seed.is_some());
-        let Some(browser) = grant.browser else {
-            return Err(SiteError::Incomplete { what: format!("`{name}` is not logged in to with a browser") });
-        };
-        let egress = registry::egress(settings);
-        let (http, tokens) = (self.http(&egress), self.tokens(&egress, None));
-        let limits = destination.limits();
-        let channel = Channel::new(account.clone(), &limits, http, tokens.clone(), Arc::clone(&self.clock), None);
-        Ok(BrowserAccess { destination, account, browser, seeded, tokens, channel })
     }
 
     fn incomplete(&self, error: &BuildError) -> SiteError {

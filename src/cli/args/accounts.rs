@@ -20,6 +20,28 @@ pub enum AuthCommand {
     Rekey,
 }
 
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Prints the address to log in at, and opens it in a browser if there is one. The login comes back to `redirect_url` on this \
+machine; from another machine, use --paste. The tokens are stored sealed, and runs at work go on with them.
+
+Exit codes: 0, 1 as everywhere; 2 if the login was refused, was not ours, or nobody came back within 5 minutes; 4 if the \
+token service or the database can't be reached, or the port is taken.
+
+Examples:
+  leadsync auth login crm
+  leadsync auth login crm --paste       paste the address that the browser ends up at")]
+pub struct LoginArgs {
+    /// The destination
+    pub name: String,
+    /// Read the address that the browser came back to from standard input, or the code in it
+    #[arg(long)]
+    pub paste: bool,
+    /// Open no browser
+    #[arg(long)]
+    pub no_browser: bool,
+}
+
 const REKEY_HELP: &str = "\
 Tokens, and the key of the fingerprints, are sealed in the database under `security.encryption_key`. To change it:
   1. put the new key before the old one, as a list: encryption_key = [\"${NEW}\", \"${OLD}\"]; start every process anew
@@ -104,28 +126,6 @@ pub struct ResumeArgs {
 fn some_time(text: &str) -> Result<Duration, String> {
     let term = parse_duration(text)?;
     if term.is_zero() { Err("expected more than no time at all".to_owned()) } else { Ok(term) }
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Prints the address to log in at, and opens it in a browser if there is one. The login comes back to `redirect_url` on this \
-machine; from another machine, use --paste. The tokens are stored sealed, and runs at work go on with them.
-
-Exit codes: 0, 1 as everywhere; 2 if the login was refused, was not ours, or nobody came back within 5 minutes; 4 if the \
-token service or the database can't be reached, or the port is taken.
-
-Examples:
-  leadsync auth login crm
-  leadsync auth login crm --paste       paste the address that the browser ends up at")]
-pub struct LoginArgs {
-    /// The destination
-    pub name: String,
-    /// Read the address that the browser came back to from standard input, or the code in it
-    #[arg(long)]
-    pub paste: bool,
-    /// Open no browser
-    #[arg(long)]
-    pub no_browser: bool,
 }
 
 #[derive(Debug, Args)]

@@ -13,7 +13,7 @@ use crate::connectors::template::{Context, RenderError, Template, TemplateError}
 pub(super) enum Body {
     /// Sent as it stands.
     Constant(Value),
-    Text(Template),
+    Text(Box<Template>),
     List(Vec<Body>),
     Object(Vec<(String, Body)>),
 }
@@ -40,7 +40,7 @@ impl Body {
     fn of(key: &str, value: Value) -> Result<Self, TemplateError> {
         Ok(match value {
             Value::String(text) if text.contains("{{") || text.contains("{%") => {
-                Self::Text(Template::compile(key, &text)?)
+                Self::Text(Box::new(Template::compile(key, &text)?))
             }
             Value::Array(items) => {
                 Self::List(items.into_iter().map(|item| Self::of(key, item)).collect::<Result<_, _>>()?)

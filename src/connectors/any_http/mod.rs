@@ -182,10 +182,11 @@ impl Success {
     fn is_one(&self, json: &Value) -> bool {
         let Some(value) = self.pointer.at(json, &[]) else { return false };
         match &self.equals {
-            None => says_something(value) && *value != Value::Bool(false),
+            None => says_something(value) && value.as_bool() != Some(false),
             Some(expected) => match value {
                 Value::String(text) => text.trim().eq_ignore_ascii_case(expected.trim()),
-                other => other.to_string() == expected.trim(),
+                // `true`, `200`: as JSON writes them.
+                other => serde_json::from_str::<Value>(expected.trim()).is_ok_and(|expected| expected == *other),
             },
         }
     }

@@ -27,7 +27,7 @@ pub(super) use self::settings::KIND;
 use self::problem::Problem;
 use self::settings::LeadBankSettings;
 use super::registry::BuildError;
-use super::{Asked, CheckStep, Destination, Limits, UnknownPolicy, Unsendable, Verdict};
+use super::{Asked, CheckStep, Destination, Limits, UnknownPolicy, Unsendable, Verdict, below};
 use crate::http::message::{Reply, Request};
 use crate::lead::{Lead, Prepared};
 
@@ -165,16 +165,6 @@ impl LeadBank {
 fn without_id(reply: &Reply) -> Verdict {
     let code = reply.status.as_u16();
     Verdict::Unknown { why: format!("Lead answered {code} without the entity's id: {}", reply.message()) }
-}
-
-/// The address with these segments behind its path.
-fn below(base: &Url, segments: &[&str]) -> Url {
-    let mut url = base.clone();
-    // Configured addresses are http or https: these have a path.
-    if let Ok(mut path) = url.path_segments_mut() {
-        path.pop_if_empty().extend(segments);
-    }
-    url
 }
 
 impl Destination for LeadBank {

@@ -1,10 +1,9 @@
 //! How Live Data is logged in to. Source: <https://docs.gotlivedata.com>, Auth.
 
-use url::Url;
-
 use crate::auth::grant::{Encoding, exact, hidden, plain};
 use crate::auth::{Auth, Grant};
 use crate::config::{LiveDataSettings, MissingSetting};
+use crate::connectors::below;
 use crate::connectors::registry::BuildError;
 use crate::secret::Secret;
 
@@ -33,7 +32,7 @@ pub(in crate::connectors) fn login(from: &LiveDataSettings) -> Result<Auth, Buil
                 login: vec![plain("username", &username), exact("password", &password)],
                 keys: "`username` and `password`",
                 address: "`identity_url`",
-                ..Grant::new("live_data_password", session(&from.identity_url), [username])
+                ..Grant::new("live_data_password", below(&from.identity_url, &["session"]), [username])
             }
             .into())
         }
@@ -48,7 +47,7 @@ pub(in crate::connectors) fn login(from: &LiveDataSettings) -> Result<Auth, Buil
                     hidden("clientSecret", &client_secret),
                 ],
                 address: "`identity_url`",
-                ..Grant::new("live_data_service_account", session(&from.identity_url), [client_id])
+                ..Grant::new("live_data_service_account", below(&from.identity_url, &["session"]), [client_id])
             }
             .into())
         }
@@ -85,15 +84,6 @@ fn secret(key: &str, secret: Option<&Secret>) -> Result<Secret, MissingSetting> 
         Some(secret) => Ok(secret.clone()),
         None => Err(MissingSetting { key: key.to_owned(), alternative: None }),
     }
-}
-
-/// `{identity}/session`, whether or not the address ends with a slash.
-fn session(identity: &Url) -> Url {
-    let mut url = identity.clone();
-    if let Ok(mut path) = url.path_segments_mut() {
-        path.pop_if_empty().push("session");
-    }
-    url
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ pub(super) use self::login::{blind, login};
 
 use super::registry::BuildError;
 use super::routing::is_routing;
-use super::{Credits, Enricher, Limits, LookUpVerdict};
+use super::{Credits, Enricher, Limits, LookUpVerdict, below};
 use crate::config::LiveDataSettings;
 use crate::http::message::{Reply, Request};
 use crate::lead::{Lead, LookUp, mail_domain};
@@ -127,15 +127,11 @@ impl LiveData {
         if !(1..=MOST_MATCHES).contains(&settings.batch_size) {
             return Err(BuildError::bad("enrich.batch_size", settings.batch_size.to_string(), "1 to 100"));
         }
-        let mut find_url = settings.people_url.clone();
-        if find_url.cannot_be_a_base() {
-            return Err(BuildError::bad("enrich.people_url", find_url.scheme(), "an https address"));
-        }
-        if let Ok(mut path) = find_url.path_segments_mut() {
-            path.pop_if_empty().push(organization).push("find");
+        if settings.people_url.cannot_be_a_base() {
+            return Err(BuildError::bad("enrich.people_url", settings.people_url.scheme(), "an https address"));
         }
         Ok(Self {
-            find_url,
+            find_url: below(&settings.people_url, &[organization, "find"]),
             match_on,
             batch_size: settings.batch_size,
             limits: Limits {

@@ -27,7 +27,7 @@ use self::wire::RemoteLead;
 use super::registry::BuildError;
 use super::routing::is_routing;
 use super::template::Template;
-use super::{Asked, CheckStep, Destination, Limits, UnknownPolicy, Unsendable, Verdict};
+use super::{Asked, CheckStep, Destination, Limits, UnknownPolicy, Unsendable, Verdict, below};
 use crate::http::message::{Reply, Request};
 use crate::lead::{Lead, Prepared};
 
@@ -118,13 +118,10 @@ impl SevenTargets {
                 Some(value)
             }
         };
-        let mut leads_url = settings.api_url.clone();
-        if leads_url.cannot_be_a_base() {
-            return Err(BuildError::bad(key("api_url"), leads_url.scheme(), "an https address"));
+        if settings.api_url.cannot_be_a_base() {
+            return Err(BuildError::bad(key("api_url"), settings.api_url.scheme(), "an https address"));
         }
-        if let Ok(mut path) = leads_url.path_segments_mut() {
-            path.pop_if_empty().push("leads");
-        }
+        let leads_url = below(&settings.api_url, &["leads"]);
         let mut fields = Vec::with_capacity(settings.fields.len());
         for (field, text) in &settings.fields {
             let full_key = key(&format!("fields.{field}"));

@@ -1,11 +1,5 @@
 -- audit
-SELECT 'leads without a state of ours' AS what, count(*) AS leads
-FROM leads
-WHERE state NOT IN (
-    'received', 'ready', 'sending', 'delivered', 'rejected', 'exhausted', 'unconfirmed', 'skipped'
-)
-UNION ALL
-SELECT 'leads that hold an identity nobody has claimed', count(*)
+SELECT 'leads that hold an identity nobody has claimed' AS what, count(*) AS leads
 FROM leads
 WHERE state IN ('ready', 'sending', 'delivered', 'unconfirmed') AND fingerprint IS NOT NULL AND NOT EXISTS (
     SELECT 1 FROM claims WHERE claims.destination = leads.destination AND claims.fingerprint = leads.fingerprint
