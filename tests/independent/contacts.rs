@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
 
+use futures_util::future::join_all;
 use url::Url;
 
 use crate::bench::{Bench, read, until};
@@ -16,12 +17,13 @@ macro_rules! in_both_versions {
     ($($case:ident),* $(,)?) => {
         journeys![$($case),*];
         $(async fn $case(kind: Kind) {
-            for version in [Version::V3, Version::Dated] {
+            let versions = [Version::V3, Version::Dated].map(async |version| {
                 let Some(api) = lead_connector(version) else { return };
                 let wire = api.wire().await;
                 let bench = bench(kind, api, &wire).await;
                 cases::$case(api, &wire, &bench).await;
-            }
+            });
+            join_all(versions).await;
         })*
     };
 }
