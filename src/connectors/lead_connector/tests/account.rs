@@ -31,6 +31,10 @@ fn the_check_looks_for_nobody_and_changes_nothing() {
     for fine in [r#"{"contact": null}"#, r#"{"contacts": []}"#, r#"{"contact": {"id": "1"}}"#] {
         assert!(passed(plain().check(&[reply(200, fine)])).is_empty());
     }
+    // What the vendor's document leaves open is told, and stops nobody.
+    for open in ["", "{}", r#"{"traceId": "t-1"}"#] {
+        assert!(passed(plain().check(&[reply(200, open)]))[0].starts_with("answers look-ups in a form"), "{open}");
+    }
     let few = [("x-ratelimit-limit-daily", "200000"), ("x-ratelimit-daily-remaining", "90")];
     let mut answer = reply_with(200, &few);
     answer.body = Bytes::from_static(br#"{"contact": null}"#);
