@@ -216,11 +216,6 @@ pub trait Destination: Send + Sync {
     fn limit_said(&self, _reply: &Reply) -> Option<(Duration, String)> {
         None
     }
-    /// The custom field that must never be stored or shown in clear, if there is one: it is kept sealed, and opened only
-    /// for [`Destination::create`], [`Destination::find`] and [`Destination::complete`].
-    fn sealed_field(&self) -> Option<&str> {
-        None
-    }
     /// Whether a reply speaks of another lead than this one, as one does that a proxy or a cache mixed up. What it says
     /// is not believed then: nobody knows what became of ours.
     fn is_about_another(&self, prepared: &Prepared, reply: &Reply) -> bool;

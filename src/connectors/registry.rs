@@ -34,6 +34,10 @@ pub struct DestinationKind {
     pub(super) login: fn(&Section) -> Result<(Url, Auth), BuildError>,
     /// Whether it can only be reached over IPv4.
     pub(super) ipv4_only: bool,
+    /// The custom field that must never be stored or shown in clear, if there is one: it is kept sealed, told to this
+    /// destination alone, and opened only for [`Destination::create`], [`Destination::find`] and
+    /// [`Destination::complete`].
+    pub(super) sealed_field: fn(&Section) -> Option<String>,
 }
 
 /// Every kind there is: a new one is its folder and a line here.
@@ -123,6 +127,11 @@ pub fn account_without_secrets(settings: &DestinationSettings) -> Option<Account
 fn account_of(settings: &DestinationSettings, section: &Section) -> Result<Account, BuildError> {
     let (url, auth) = (kind_of(settings).login)(section)?;
     Ok(Account::new(section.name(), &url, auth))
+}
+
+/// The custom field that only this destination may be told: see [`DestinationKind`]. Needs no complete configuration.
+pub fn sealed_field(settings: &DestinationSettings) -> Option<String> {
+    (kind_of(settings).sealed_field)(&settings.section)
 }
 
 /// The way out that the destination's calls take.

@@ -16,7 +16,7 @@ use futures_util::FutureExt;
 use tokio_util::sync::CancellationToken;
 
 use self::after::{After, after};
-use self::completing::{completed, with_calls};
+use self::completing::{Completed, completed, with_calls};
 use self::flight::{Flight, exchange};
 use self::looking::{look, look_first, refused_unless_there};
 use super::lane::Lane;
@@ -86,7 +86,7 @@ enum Sent {
 
 async fn create(lane: &Lane, mut lead: Leased) -> Settlement {
     let Some(stored) = lead.prepared.clone() else { return unprepared(&lead) };
-    let Some(prepared) = lane.opened(&stored) else { return Settlement::PutBack };
+    let prepared = lane.opened(&stored);
     let request = match lane.destination.create(&prepared) {
         Ok(request) => request,
         Err(unsendable) => return refused(&lead, unsendable.to_string()),
@@ -111,7 +111,12 @@ async fn create(lane: &Lane, mut lead: Leased) -> Settlement {
         if let Verdict::RefusedUnlessThere { field, reason } = verdict {
             return refused_unless_there(lane, &lead, &prepared, case, (field, reason)).await;
         }
-        let (verdict, calls) = completed(lane, &lead, &prepared, verdict).await;
+        let (verdict, calls) = match completed(lane, &lead, &prepared, verdict).await {
+            Completed::Done(verdict, calls) => (verdict, calls),
+            Completed::Later { remote_id, why, calls } => {
+                return Settlement::Judged(with_calls(case.incomplete(remote_id, &why), calls));
+            }
+        };
         let judgement = with_calls(case.after_create(verdict.clone()), calls);
         match after(lane, &lead, &verdict, judgement, &exchange, bearer, try_again).await {
             After::Settle(judgement) => return Settlement::Judged(judgement),

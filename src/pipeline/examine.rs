@@ -20,6 +20,8 @@ use crate::http::send::Egress;
 /// How far this machine's clock may be from a server's before it is worth a word: servers tell whole seconds, and a reply
 /// takes its time.
 const SKEW: Duration = Duration::from_secs(10);
+/// Longest wait for an account altogether: its token, its check, and what its limit lets wait.
+const LONGEST: Duration = Duration::from_secs(90);
 /// Longest wait for names and for a first reply.
 const PATIENCE: Duration = Duration::from_secs(15);
 
@@ -77,7 +79,12 @@ pub async fn account(site: &Site, name: &str) -> Result<Vec<Finding>, SiteError>
         }
     };
     let mut findings = vec![Finding::ok("configuration", "complete")];
-    findings.extend(pauses(site, &account).await?);
+    let paused = pauses(site, &account).await?;
+    if !paused.is_empty() {
+        findings.extend(paused);
+        findings.push(Finding::ok("connection", "nobody is called while the account is paused"));
+        return Ok(findings);
+    }
     let reached = network(site, account.api_url(), &site.egress(name), &mut findings).await;
     if !reached {
         return Ok(findings);
@@ -88,13 +95,27 @@ pub async fn account(site: &Site, name: &str) -> Result<Vec<Finding>, SiteError>
         Some(site.destination(name, None)?).map(|(destination, channel)| (Some(destination), channel))
     };
     let Some((destination, channel)) = bound else { return Ok(findings) };
-    let has_token = token(site, &account, &channel, &mut findings).await;
-    if let (true, Some(destination)) = (has_token, destination) {
-        checked(site, &*destination, &channel, &mut findings).await?;
-    } else if has_token {
-        findings.push(Finding::ok("account", "not called: every look-up may cost credits"));
-    }
+    let asked = async {
+        let has_token = token(site, &account, &channel, &mut findings).await;
+        if let (true, Some(destination)) = (has_token, destination) {
+            checked(site, &*destination, &channel, &mut findings).await?;
+        } else if has_token {
+            findings.push(Finding::ok("account", "not called: every look-up may cost credits"));
+        }
+        Ok::<(), SiteError>(())
+    };
+    // A limit that is used up, or a service that asks for a pause, is waited for no longer than a person would.
+    let ended = tokio::time::timeout(LONGEST, asked).await;
     channel.finish().await;
+    match ended {
+        Ok(result) => result?,
+        Err(_) => findings.push(Finding::fail(
+            "account",
+            format!("no answer within {} s; the account's limit may be used up", LONGEST.as_secs()),
+            "`leadsync status` tells of limits and pauses; try again later",
+            Exit::Unavailable,
+        )),
+    }
     Ok(findings)
 }
 

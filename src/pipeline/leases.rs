@@ -133,6 +133,7 @@ mod tests {
             attempts: 0,
             deferrals: 0,
             probes: 0,
+            remote_id: None,
             sent_at: None,
             first_in_run: true,
         }

@@ -4,7 +4,7 @@
 //! destinations get clean values. Only an unusable e-mail address rejects a lead; any other value that can't be used is
 //! left out, and a note says so. Normalising a lead again changes nothing. Reasons and notes hold no personal data.
 
-mod custom;
+pub(super) mod custom;
 mod email;
 mod linkedin;
 mod phone;

@@ -227,7 +227,10 @@ fn merged(lane: &Lane, it: Candidate, answer: LookUp, note: Option<String>) -> (
     let mut notes = it.notes;
     notes.extend(merge_notes);
     notes.extend(note);
-    (it.lease, it.claim, Prepared { lead, looked_up: answer, notes }, changed)
+    // A look-up may bring the number by which the destination knows people: claimed is who is sent.
+    let identity = lane.destination.identity(&lead);
+    let claim = identity.map_or(it.claim, |identity| lane.shared.fingerprints.fingerprint("identity", &identity));
+    (it.lease, claim, Prepared { lead, looked_up: answer, notes }, changed)
 }
 
 /// Why a lead goes no further, if it doesn't.
@@ -236,8 +239,7 @@ fn verdict_on(lane: &Lane, prepared: &Prepared, changed: bool) -> Option<(Event,
     if changed && skips {
         return Some((Event::SetAside, "the person is no longer at the e-mail's company".to_owned()));
     }
-    // What can't be opened stops the lane, and stays as it is.
-    let prepared = lane.opened(prepared)?;
+    let prepared = lane.opened(prepared);
     lane.destination.create(&prepared).err().map(|unsendable| (Event::Refused, unsendable.to_string()))
 }
 

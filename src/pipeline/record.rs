@@ -3,6 +3,7 @@
 //! The rule behind the rules: only what certainly was not processed may be sent again. Everything else is looked up first
 //! ([`UnknownPolicy`]), and not before the first request can no longer be at work.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
@@ -82,6 +83,11 @@ impl Case<'_> {
         Step { event, reason: Some(reason.into()), ..Step::of(self.lead) }
     }
 
+    /// How long a lead that was put off waits: as the server says, unless that is no time at all.
+    fn pause(&self, wait: Option<Duration>) -> Duration {
+        wait.filter(|wait| !wait.is_zero()).unwrap_or_else(|| untold(self.backoff, self.lead.deferrals))
+    }
+
     /// Takes back the charge of a create that did not happen.
     fn refund(&self) -> Option<QuotaCharge> {
         self.charged.clone().map(|charge| QuotaCharge { amount: -charge.amount, ..charge })
@@ -104,7 +110,7 @@ impl Case<'_> {
 
     /// Not processed for certain and no fault of the lead: back to ready, no attempt spent.
     fn put_off(self, wait: Option<Duration>, why: String) -> Judgement {
-        let due = self.now.plus(wait.unwrap_or_else(|| untold(self.backoff, self.lead.deferrals)));
+        let due = self.now.plus(self.pause(wait));
         let step = Step {
             not_before: Some(due),
             add_deferrals: 1,
@@ -135,21 +141,22 @@ impl Case<'_> {
     /// What follows from looking for a lead before creating it, unless it is absent: then it is created.
     pub fn after_look_first(self, verdict: Verdict) -> Judgement {
         match self.not_answered("put off before it was looked for", "not sent", verdict) {
-            Ok(judgement) => judgement,
-            Err((case, Verdict::Refused { reason, .. } | Verdict::RefusedUnlessThere { reason, .. })) => {
-                case.not_found_out(format!("the look-up was refused: {reason}"))
-            }
-            Err((case, Verdict::Unknown { why })) => case.not_found_out(why),
-            Err((case, accepted @ Verdict::Accepted { .. })) => case.after_create(accepted),
-            Err((case, _)) => case.not_found_out("the reply made no sense".to_owned()),
+            ControlFlow::Break(judgement) => judgement,
+            ControlFlow::Continue((
+                case,
+                Verdict::Refused { reason, .. } | Verdict::RefusedUnlessThere { reason, .. },
+            )) => case.not_found_out(format!("the look-up was refused: {reason}")),
+            ControlFlow::Continue((case, Verdict::Unknown { why })) => case.not_found_out(why),
+            ControlFlow::Continue((case, accepted @ Verdict::Accepted { .. })) => case.after_create(accepted),
+            ControlFlow::Continue((case, _)) => case.not_found_out("the reply made no sense".to_owned()),
         }
     }
 
     /// A question that the account did not come to: put down until it does, in these words. Else the verdict is back.
-    fn not_answered(self, later: &str, halted: &str, verdict: Verdict) -> Result<Judgement, (Self, Verdict)> {
-        Ok(match verdict {
+    fn not_answered(self, later: &str, halted: &str, verdict: Verdict) -> ControlFlow<Judgement, (Self, Verdict)> {
+        ControlFlow::Break(match verdict {
             Verdict::NotNow { wait, why } => {
-                let due = self.now.plus(wait.unwrap_or_else(|| untold(self.backoff, self.lead.deferrals)));
+                let due = self.now.plus(self.pause(wait));
                 let step =
                     Step { not_before: Some(due), add_deferrals: 1, ..self.step(None, format!("{later}: {why}")) };
                 self.judged(vec![step], Next::Deferred(due))
@@ -163,7 +170,7 @@ impl Case<'_> {
                 let step = Step { not_before: Some(now), ..self.step(None, format!("{halted}: {reason}")) };
                 self.judged(vec![step], Next::Halted)
             }
-            other => return Err((self, other)),
+            other => return ControlFlow::Continue((self, other)),
         })
     }
 
@@ -181,6 +188,14 @@ impl Case<'_> {
             add_probes: 1,
             ..self.step(None, format!("put off, since it is unknown whether it is there already: {why}"))
         };
+        self.judged(vec![step], Next::Deferred(due))
+    }
+
+    /// It is there, under this number, and what belongs to it is not: done later, and never created again.
+    pub fn incomplete(self, remote_id: Option<String>, why: &str) -> Judgement {
+        let due = self.now.plus(self.backoff.delay(self.lead.probes + 1).max(self.settle));
+        let why = format!("it is there, but not yet complete: {why}");
+        let step = Step { remote_id, not_before: Some(due), add_probes: 1, ..self.step(None, why) };
         self.judged(vec![step], Next::Deferred(due))
     }
 
@@ -252,22 +267,23 @@ impl Case<'_> {
     /// What follows from the reply to "is it there?".
     pub fn after_find(self, verdict: Verdict) -> Judgement {
         match self.not_answered("not looked up yet", "not looked up", verdict) {
-            Ok(judgement) => judgement,
-            Err((case, Verdict::Accepted { remote_id, note, .. })) => {
+            ControlFlow::Break(judgement) => judgement,
+            ControlFlow::Continue((case, Verdict::Accepted { remote_id, note, .. })) => {
                 let reason = match note {
                     Some(note) => format!("found there after an unknown outcome; {note}"),
                     None => "found there after an unknown outcome".to_owned(),
                 };
                 case.accepted(remote_id, Some(reason))
             }
-            Err((case, Verdict::Absent)) => {
+            ControlFlow::Continue((case, Verdict::Absent)) => {
                 case.failed("the create request was lost and the lead is not there".to_owned())
             }
-            Err((case, Verdict::Refused { reason, .. } | Verdict::RefusedUnlessThere { reason, .. })) => {
-                case.no_answer(format!("the look-up was refused: {reason}"))
-            }
-            Err((case, Verdict::Unknown { why })) => case.no_answer(why),
-            Err((case, other)) => case.no_answer(other.to_string()),
+            ControlFlow::Continue((
+                case,
+                Verdict::Refused { reason, .. } | Verdict::RefusedUnlessThere { reason, .. },
+            )) => case.no_answer(format!("the look-up was refused: {reason}")),
+            ControlFlow::Continue((case, Verdict::Unknown { why })) => case.no_answer(why),
+            ControlFlow::Continue((case, other)) => case.no_answer(other.to_string()),
         }
     }
 

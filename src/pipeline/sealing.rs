@@ -1,13 +1,15 @@
-//! Values that one destination must be told and nobody else may read ([`crate::connectors::Destination::sealed_field`]):
-//! sealed before a row is stored, or, where another program stored it, as soon as it is seen; opened for the request
-//! alone. A row for another destination that brings one has it sealed too, and that destination is not told.
+//! Values that one destination must be told and nobody else may read: sealed before a row is stored, or, where another
+//! program stored it, as soon as it is seen; opened for the request alone. A row for another destination that brings one
+//! has it sealed too, and that destination is not told.
+
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
-
 use super::lane::Lane;
+use super::normalise::custom;
 use super::progress::Halt;
 use crate::auth::seal::SealError;
 use crate::auth::{AuthError, FieldSealer, seal};
@@ -16,6 +18,9 @@ use crate::connectors::registry;
 use crate::exit::Exit;
 use crate::lead::{Lead, Prepared};
 use crate::store::{Leased, NewLead, Step, Vault};
+
+/// Longest value that is sealed, in characters; what is longer is no tax number, and is cut so that it stays one value.
+const LONGEST: usize = 200;
 
 /// Which destination keeps which custom field sealed.
 #[derive(Clone, Debug, Default)]
@@ -27,7 +32,7 @@ pub struct Sealing {
 }
 
 impl Sealing {
-    /// As the configuration has it.
+    /// As the configuration has it, whatever else is wrong with it.
     ///
     /// # Errors
     /// If the database can't be asked for the key, or the key can't be opened.
@@ -36,11 +41,11 @@ impl Sealing {
         vault: &(impl Vault + ?Sized),
         keyring: &seal::Keyring,
     ) -> Result<Self, AuthError> {
-        let field = |name: &String| {
-            let destination = registry::destination(settings.destinations.get(name)?).ok()?;
-            Some((name.clone(), destination.sealed_field()?.to_owned()))
-        };
-        let fields: BTreeMap<_, _> = settings.destinations.keys().filter_map(field).collect();
+        let fields: BTreeMap<_, _> = settings
+            .destinations
+            .iter()
+            .filter_map(|(name, settings)| Some((name.clone(), registry::sealed_field(settings)?)))
+            .collect();
         let sealer = if fields.is_empty() { None } else { Some(FieldSealer::open(vault, keyring).await?) };
         Ok(Self { fields, sealer })
     }
@@ -50,58 +55,88 @@ impl Sealing {
     /// # Errors
     /// If the system has no random bytes.
     pub fn seal_row(&self, row: &mut NewLead) -> Result<(), SealError> {
-        let custom = row.raw.custom_fields.as_deref().unwrap_or_default();
-        if let Some(sealed) = self.sealed(custom)? {
+        if let Some(sealed) = self.sealed(row.raw.custom_fields.as_deref().unwrap_or_default())? {
             row.raw.custom_fields = Some(sealed);
         }
         Ok(())
     }
 
-    /// `custom_fields` with what must be sealed sealed; `None` if there is nothing of that in it.
+    /// `custom_fields` with what must be sealed sealed; `None` if there is nothing of that in it. Read as a lead's are,
+    /// so that nothing that becomes the field escapes, however it is written; what can't be read, or is no single value,
+    /// is left out as it is there.
     fn sealed(&self, custom_fields: &str) -> Result<Option<String>, SealError> {
         let Some(sealer) = &self.sealer else { return Ok(None) };
-        let Ok(mut object) = serde_json::from_str::<Map<String, Value>>(custom_fields) else { return Ok(None) };
-        let mut changed = false;
-        for (name, value) in object.iter_mut().filter(|(name, _)| self.is_sealed(name.trim())) {
-            let text = match &*value {
-                Value::String(text) if FieldSealer::is_sealed(text) || text.trim().is_empty() => continue,
-                Value::String(text) => text.trim().to_owned(),
-                Value::Number(number) => number.to_string(),
-                _ => continue,
-            };
-            *value = Value::String(sealer.seal(name.trim(), &text)?);
-            changed = true;
+        let text = custom_fields.to_lowercase();
+        if !self.fields.values().any(|field| text.contains(&field.to_lowercase()) || text.contains('\\')) {
+            return Ok(None);
         }
-        Ok(changed.then(|| Value::Object(object).to_string()))
+        let read = custom::fields(custom_fields, &mut Vec::new());
+        if read.is_empty() {
+            // Broken, and it names what nobody may read.
+            return Ok(Some("{}".to_owned()));
+        }
+        let mut kept = BTreeMap::new();
+        let mut changed = !self.names_are_whole(custom_fields, &read);
+        for (name, value) in read {
+            match self.field(&name) {
+                Some(field) if self.opens(sealer, field, &value) => {
+                    changed |= name != field;
+                    kept.insert(field.to_owned(), value);
+                }
+                Some(field) => {
+                    let value: String = value.trim().chars().take(LONGEST).collect();
+                    kept.insert(field.to_owned(), sealer.seal(field, &value)?);
+                    changed = true;
+                }
+                None => drop(kept.insert(name, value)),
+            }
+        }
+        Ok(changed.then(|| serde_json::json!(kept).to_string()))
     }
 
-    fn is_sealed(&self, field: &str) -> bool {
-        self.fields.values().any(|name| name == field)
+    /// Whether every name of the object was read: one that was not may hold the field as a list or an object.
+    fn names_are_whole(&self, custom_fields: &str, read: &BTreeMap<String, String>) -> bool {
+        let object: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(custom_fields).unwrap_or_default();
+        let unread = object.keys().filter(|name| !read.contains_key(*name));
+        !object.is_empty() && unread.into_iter().all(|name| self.field(name.trim()).is_none())
+    }
+
+    fn opens(&self, sealer: &FieldSealer, field: &str, value: &str) -> bool {
+        FieldSealer::is_sealed(value) && sealer.unseal(field, value).is_ok()
+    }
+
+    /// The sealed field of this name, whatever its case.
+    fn field(&self, name: &str) -> Option<&str> {
+        self.fields.values().find(|field| field.eq_ignore_ascii_case(name)).map(String::as_str)
     }
 
     /// Takes from a lead what only another destination is told. Whether there was anything.
     pub fn withhold(&self, destination: &str, lead: &mut Lead) -> bool {
         let own = self.fields.get(destination);
         let before = lead.custom_fields.len();
-        lead.custom_fields.retain(|name, _| !self.is_sealed(name) || own == Some(name));
+        lead.custom_fields.retain(|name, _| match self.field(name) {
+            None => true,
+            Some(field) => own.is_some_and(|own| own == field),
+        });
         lead.custom_fields.len() < before
     }
 
-    /// The lead as its destination is told of it.
-    ///
-    /// # Errors
-    /// If the value was sealed elsewhere, or is damaged.
-    pub fn opened<'a>(&self, destination: &str, prepared: &'a Prepared) -> Result<Cow<'a, Prepared>, SealError> {
+    /// The lead as its destination is told of it. What can't be opened, since it was sealed elsewhere or is damaged, is
+    /// as good as missing: that lead alone is refused.
+    pub fn opened<'a>(&self, destination: &str, prepared: &'a Prepared) -> Cow<'a, Prepared> {
         let (Some(field), Some(sealer)) = (self.fields.get(destination), &self.sealer) else {
-            return Ok(Cow::Borrowed(prepared));
+            return Cow::Borrowed(prepared);
         };
         let Some(value) = prepared.lead.custom_fields.get(field).filter(|value| FieldSealer::is_sealed(value)) else {
-            return Ok(Cow::Borrowed(prepared));
+            return Cow::Borrowed(prepared);
         };
-        let text = sealer.unseal(field, value)?;
         let mut opened = prepared.clone();
-        opened.lead.custom_fields.insert(field.clone(), text);
-        Ok(Cow::Owned(opened))
+        match sealer.unseal(field, value) {
+            Ok(text) => opened.lead.custom_fields.insert(field.clone(), text),
+            Err(_) => opened.lead.custom_fields.remove(field),
+        };
+        Cow::Owned(opened)
     }
 }
 
@@ -111,8 +146,7 @@ impl Lane {
     pub async fn sealed(&self, leases: Vec<Leased>) -> Vec<Leased> {
         let mut kept = Vec::with_capacity(leases.len());
         for mut lease in leases {
-            let custom = lease.raw.custom_fields.as_deref().unwrap_or_default();
-            match self.shared.sealing.sealed(custom) {
+            match self.shared.sealing.sealed(lease.raw.custom_fields.as_deref().unwrap_or_default()) {
                 Ok(None) => kept.push(lease),
                 Ok(Some(sealed)) => {
                     let step = Step { custom_fields: Some(sealed.clone()), ..Step::of(&lease) };
@@ -122,7 +156,12 @@ impl Lane {
                     }
                 }
                 Err(error) => {
-                    self.halt(unopened(&self.name, &error));
+                    self.halt(Halt {
+                        account: self.name.clone(),
+                        reason: format!("a lead's field can't be sealed: {error}"),
+                        remedy: None,
+                        exit: Exit::Unavailable,
+                    });
                     self.put_back(&lease).await;
                 }
             }
@@ -130,23 +169,8 @@ impl Lane {
         kept
     }
 
-    /// The lead as its destination is told of it; `None` if it can't be opened, which stops this lane.
-    pub fn opened<'a>(&self, prepared: &'a Prepared) -> Option<Cow<'a, Prepared>> {
-        match self.shared.sealing.opened(&self.name, prepared) {
-            Ok(opened) => Some(opened),
-            Err(error) => {
-                self.halt(unopened(&self.name, &error));
-                None
-            }
-        }
-    }
-}
-
-fn unopened(name: &str, error: &SealError) -> Halt {
-    Halt {
-        account: name.to_owned(),
-        reason: format!("a sealed field of a lead can't be used: {error}"),
-        remedy: Some("put back the encryption key that this database was used with".to_owned()),
-        exit: Exit::Usage,
+    /// The lead as its destination is told of it.
+    pub fn opened<'a>(&self, prepared: &'a Prepared) -> Cow<'a, Prepared> {
+        self.shared.sealing.opened(&self.name, prepared)
     }
 }

@@ -112,6 +112,8 @@ pub struct Leased {
     pub deferrals: u32,
     /// Times the destination was asked whether it is there, without an answer, since the last create.
     pub probes: u32,
+    /// The destination's own number for it: it is there, and only has to be completed.
+    pub remote_id: Option<String>,
     /// When its last create request was about to leave.
     pub sent_at: Option<Timestamp>,
     /// This run had not leased it before: it counts as "in".

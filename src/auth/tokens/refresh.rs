@@ -262,7 +262,9 @@ impl Errand<'_> {
                     Err(SendError::Lost { .. }) => self.holder = new_holder(),
                     Ok(reply) if reply.status.is_success() => self.holder = new_holder(),
                     // A gateway that gave up waiting: what is behind it may have carried it out, or be at work still.
-                    Ok(reply) if reply.status.as_u16() == 504 => self.holder = new_holder(),
+                    Ok(reply) if matches!(reply.status.as_u16(), 408 | 425 | 504 | 520..=527) => {
+                        self.holder = new_holder();
+                    }
                     Ok(reply) if reply.status.as_u16() == 502 => self.end_turn(until).await,
                     _ => self.end_turn(sent.wanted_pause(self.shared.clock.now())).await,
                 }
@@ -374,9 +376,10 @@ impl Errand<'_> {
     }
 }
 
-/// Nobody has logged in yet. An agency's account is logged in to by the name of the destination that it is for.
+/// Nobody has logged in yet. An agency's account is logged in to by the name of a destination that it is for; no
+/// destination has a dot in its name.
 fn never(account: &Account) -> String {
-    let name = account.name().split('.').next().unwrap_or_default();
+    let name = if account.name().contains('.') { "NAME" } else { account.name() };
     format!("nobody has logged in yet; log in: `leadsync auth login {name}`")
 }
 

@@ -45,7 +45,7 @@ impl Keys {
     fn how_to_add(&self) -> String {
         match &self.file {
             Some(file) => format!(
-                "put the new one on a line of its own before the old one: (openssl rand -hex 32; cat {0}) > {0}.new && chmod 600 {0}.new && mv {0}.new {0}",
+                "put the new one on a line of its own before the old one: (umask 077; (openssl rand -hex 32; cat {0}) > {0}.new && mv {0}.new {0})",
                 words::shell_word(file)
             ),
             None => "put a new one (openssl rand -hex 32) before it, as a list, newest first: [\"${NEW}\", \"${OLD}\"]"

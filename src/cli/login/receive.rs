@@ -65,7 +65,10 @@ impl Reception {
                     Ok((stream, _)) => drop(connections.spawn(connection(stream, Arc::clone(visit)))),
                     Err(_) => sleep(RELIEF).await,
                 },
-                Some(Ok(Some(came))) = connections.join_next() => return came,
+                Some(ended) = connections.join_next() => match ended {
+                    Ok(Some(came)) => return came,
+                    Ok(None) | Err(_) => {}
+                },
             }
         }
     }

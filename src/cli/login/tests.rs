@@ -125,7 +125,7 @@ async fn an_agencys_login_is_kept_lists_its_locations_and_makes_the_locations_to
     let folder = tempfile::tempdir().unwrap();
     let site = site(&folder, &format!("http://{addr}"), "company_id = \"co1\"").await;
     let access = site.browser_access("crm").unwrap();
-    assert_eq!(access.account.name(), "crm.agency");
+    assert_eq!(access.account.name(), "agency.co1");
     let (code, verifier) = (Secret::new("c1"), Secret::new("v1"));
     let logged_in = access.tokens.log_in(&access.account, &code, &verifier).await.unwrap();
     let lines = told(&access, "crm", logged_in, site.clock.now()).join("\n");

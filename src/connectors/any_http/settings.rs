@@ -21,6 +21,7 @@ pub(in crate::connectors) const KIND: DestinationKind = DestinationKind {
     build: |section| Ok(Arc::new(AnyHttp::new(section)?)),
     login,
     ipv4_only: false,
+    sealed_field: |_| None,
 };
 
 const STYLES: &[&str] = &["none", "bearer", "header", "basic", "client_credentials", "refresh_token", "password"];

@@ -31,6 +31,7 @@ pub(super) const KIND: DestinationKind = DestinationKind {
     },
     login: |table| Ok((table.need_url("api_url")?, Auth::bearer(table.need_secret("token")?, "token"))),
     ipv4_only: false,
+    sealed_field: |_| None,
 };
 
 struct Postbox {

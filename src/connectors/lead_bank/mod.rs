@@ -205,10 +205,6 @@ impl Destination for LeadBank {
         Some(self.request(Method::GET, url))
     }
 
-    fn sealed_field(&self) -> Option<&str> {
-        Some(&self.settings.tax_id)
-    }
-
     fn read(&self, asked: Asked, _about: &Prepared, reply: &Reply) -> Option<Verdict> {
         match reply.status {
             StatusCode::UNAUTHORIZED => return Some(Verdict::AuthExpired),

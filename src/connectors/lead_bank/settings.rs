@@ -23,6 +23,7 @@ pub(in crate::connectors) const KIND: DestinationKind = DestinationKind {
     login,
     // The allowlist knows IPv4 only, so a call over IPv6 could never be let in. Source: <https://docs.lead.bank>.
     ipv4_only: true,
+    sealed_field: |table| table.text("tax_id").map(|name| name.trim().to_owned()),
 };
 
 const KEYS: &[Key] = &[

@@ -16,6 +16,8 @@ const DAILY_REMAINING: &str = "x-ratelimit-daily-remaining";
 const DAILY_RESET_MS: &str = "x-ratelimit-daily-reset";
 /// Longest pause that is believed.
 const DAY: Duration = Duration::from_secs(86_400);
+/// How long after the beginning of a window a reply of the one before may still come in.
+const OVERTAKEN: Duration = Duration::from_secs(2);
 /// Calls per window, where a reply doesn't say.
 const USUAL_MAX: u64 = 100;
 
@@ -40,7 +42,7 @@ fn day_used_up(reply: &Reply) -> Option<Duration> {
     if number(reply, DAILY_REMAINING)? > 0 {
         return None;
     }
-    let told = number(reply, DAILY_RESET_MS).map(|ms| Duration::from_millis(ms).min(DAY));
+    let told = number(reply, DAILY_RESET_MS).filter(|ms| *ms > 0).map(|ms| Duration::from_millis(ms).min(DAY));
     told.or_else(|| reply.date().map(|now| now.until(now.next_utc_day())))
 }
 
@@ -84,8 +86,14 @@ impl Window {
         let most = number(reply, MAX).unwrap_or(USUAL_MAX);
         let began = match &self.seen {
             Some(seen) if now.duration_since(seen.heard) < interval && remaining <= seen.remaining + most / 2 => {
+                if remaining == 0 && seen.remaining > most / 2 && now.duration_since(seen.began) < OVERTAKEN {
+                    // The last word of the window before, overtaken by the first of this one.
+                    return None;
+                }
                 seen.began
             }
+            // Nothing is known yet of a window that is first heard of by its end: our own pace, and a 429, guard it.
+            _ if remaining == 0 => return None,
             _ => now,
         };
         self.seen = Some(Seen { began, heard: now, remaining });

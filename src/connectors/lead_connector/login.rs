@@ -159,7 +159,8 @@ fn rotating(section: &Section, api: &Api, user_type: UserType) -> Result<Grant, 
 fn of_agency(section: &Section, api: &Api, base_url: &Url, company_id: &str) -> Result<Grant, BuildError> {
     let agency = rotating(section, api, UserType::Company)?;
     // No destination is called so: their names have no dot.
-    let agency = Account::new(format!("{}.agency", section.name()), base_url, agency.into());
+    // Not by the destination: several of one agency share its chain of tokens.
+    let agency = Account::new(format!("agency.{company_id}"), base_url, agency.into());
     let location_id = section.need_text("location_id")?;
     let identity = [section.need_text("client_id")?, company_id.to_owned(), location_id.clone()];
     let path = api.spelled("location-token", "locationToken");

@@ -20,6 +20,7 @@ pub(in crate::connectors) const KIND: DestinationKind = DestinationKind {
     build: |section| Ok(Arc::new(LeadConnector::new(section.name(), &LeadConnectorSettings::read(section)?)?)),
     login: login::login,
     ipv4_only: false,
+    sealed_field: |_| None,
 };
 
 /// What the API knows of a contact. Source: <https://github.com/GoHighLevel/highlevel-api-docs>,

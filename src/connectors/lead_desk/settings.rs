@@ -17,8 +17,16 @@ use crate::connectors::registry::{BuildError, DestinationKind};
 use crate::connectors::{Limits, UnknownPolicy};
 
 /// For the registry.
-pub(in crate::connectors) const KIND: DestinationKind =
-    DestinationKind { name: "lead_desk", keys: KEYS, fields: fields::KNOWN, missing, build, login, ipv4_only: false };
+pub(in crate::connectors) const KIND: DestinationKind = DestinationKind {
+    name: "lead_desk",
+    keys: KEYS,
+    fields: fields::KNOWN,
+    missing,
+    build,
+    login,
+    ipv4_only: false,
+    sealed_field: |_| None,
+};
 
 /// Where the original API is. Source: the connector in `microsoft/PowerPlatformConnectors`; the vendor's page writes http,
 /// and the key does not go without encryption.

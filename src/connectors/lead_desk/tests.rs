@@ -138,7 +138,6 @@ fn each_add_is_preceded_by_a_look_and_two_looks_prove_absence() {
         assert_eq!(destination.on_unknown(), UnknownPolicy::Find);
         assert_eq!(destination.limits().concurrency, 1);
         assert_eq!(destination.limits().rate.unwrap().to_string(), "2/s");
-        assert_eq!(destination.sealed_field(), None);
     }
     for (word, policy) in [("hold", UnknownPolicy::Hold), ("retry", UnknownPolicy::Retry)] {
         assert_eq!(built(&format!("{REST}unknown = \"{word}\"\n")).on_unknown(), policy);

@@ -22,6 +22,7 @@ pub(in crate::connectors) const KIND: DestinationKind = DestinationKind {
     build: |section| Ok(Arc::new(SevenTargets::new(section.name(), &SevenTargetsSettings::read(section)?)?)),
     login,
     ipv4_only: false,
+    sealed_field: |_| None,
 };
 
 /// Body fields that 7targets documents or its own clients send. Sources: the vendor's API page

@@ -1,55 +1,112 @@
 //! What belongs to a lead beyond its creation (tags): done before it counts as delivered, so that a crash in between
-//! leaves a lead that is looked for, found, and completed.
+//! leaves a lead that is looked for, found, and completed. One whose number is known by then is only completed.
 
-use crate::connectors::Verdict;
 use crate::connectors::channel::AskError;
 use crate::connectors::classify::classify;
-use crate::connectors::{Asked, UnknownPolicy};
-use crate::http::message::SendError;
+use crate::connectors::{Asked, UnknownPolicy, Verdict, discretion};
+use crate::exit::Exit;
+use crate::http::message::{Reply, Request, SendError};
 use crate::lead::Prepared;
 use crate::pipeline::lane::Lane;
+use crate::pipeline::progress::Halt;
 use crate::pipeline::record::Judgement;
-use crate::store::{CallRecord, Leased};
+use crate::store::{CallRecord, Leased, Pause};
 
-/// Completes what was accepted. The verdict stays the same if there is nothing to do or it was done; it gets a note where
-/// the API refuses, and becomes unknown where it can't be reached, so that the lead is looked for again and completed then.
-pub(super) async fn completed(
-    lane: &Lane,
-    lead: &Leased,
-    prepared: &Prepared,
-    verdict: Verdict,
-) -> (Verdict, Vec<CallRecord>) {
-    let Verdict::Accepted { remote_id, already, note } = verdict else { return (verdict, Vec::new()) };
+/// What completing led to, and the calls it made.
+pub(super) enum Completed {
+    /// This is the verdict: there was nothing to do, or it was done, or the API refuses to.
+    Done(Verdict, Vec<CallRecord>),
+    /// The lead is there, under this number if it has one, and is to be completed later.
+    Later { remote_id: Option<String>, why: String, calls: Vec<CallRecord> },
+}
+
+/// Completes what was accepted.
+pub(super) async fn completed(lane: &Lane, lead: &Leased, prepared: &Prepared, verdict: Verdict) -> Completed {
+    let Verdict::Accepted { remote_id, already, note } = verdict else { return Completed::Done(verdict, Vec::new()) };
     let accepted = |note| Verdict::Accepted { remote_id: remote_id.clone(), already, note };
     let Some(request) = lane.destination.complete(prepared, remote_id.as_deref()) else {
-        return (accepted(note), Vec::new());
+        return Completed::Done(accepted(note), Vec::new());
     };
-    let (result, mut calls) = lane.channel.ask("complete", &request, &lane.shared.cut).await;
-    for call in &mut calls {
-        call.lead = Some(lead.id);
-        lane.shared.account.called(call);
-    }
-    let verdict = match result {
-        Ok(reply) if reply.status.is_success() => return (accepted(note), calls),
-        Ok(reply) => {
-            let own_word = lane.destination.read(Asked::Complete, prepared, &reply);
-            own_word.unwrap_or_else(|| classify(Asked::Complete, &Ok(reply)))
-        }
-        Err(AskError::Send(SendError::NotSent { why } | SendError::Lost { why })) => Verdict::Unknown { why },
-        Err(error @ (AskError::Stopped | AskError::Auth(_))) => Verdict::Unknown { why: error.to_string() },
-    };
-    let (why, comes_again) = match verdict.discreet(prepared) {
-        Verdict::Unknown { why } | Verdict::NotNow { why, .. } => (why, true),
-        other => (other.to_string(), false),
+    let (outcome, calls) = ask(lane, lead, prepared, &request).await;
+    let (why, comes_again) = match outcome {
+        Outcome::Done => return Completed::Done(accepted(note), calls),
+        Outcome::Refused(why) => (why, false),
+        Outcome::NotYet(why) => (why, true),
     };
     let may_come_again =
         lane.destination.on_unknown() == UnknownPolicy::Find && lead.probes + 1 < lane.shared.max_attempts;
     if comes_again && may_come_again {
-        return (Verdict::Unknown { why: format!("it is there, but not yet complete: {why}") }, calls);
+        return Completed::Later { remote_id, why, calls };
     }
     let incomplete = format!("it is there, but incomplete: {why}");
     let note = note.map_or_else(|| incomplete.clone(), |note| format!("{note}; {incomplete}"));
-    (accepted(Some(note)), calls)
+    Completed::Done(accepted(Some(note)), calls)
+}
+
+enum Outcome {
+    Done,
+    Refused(String),
+    NotYet(String),
+}
+
+async fn ask(lane: &Lane, lead: &Leased, prepared: &Prepared, request: &Request) -> (Outcome, Vec<CallRecord>) {
+    // An account that is to be left alone for hours must not keep this run, nor this lead, until then.
+    if let Some((until, why)) = lane.channel.limiter().paused()
+        && until > lane.patience_ends()
+    {
+        return (Outcome::NotYet(format!("paused until {until}: {why}")), Vec::new());
+    }
+    let (result, mut calls) = lane.channel.ask_once("complete", request, &lane.stop).await;
+    let hidden = discretion::of_leads(&[&prepared.lead]);
+    for call in &mut calls {
+        call.lead = Some(lead.id);
+        call.verdict = hidden.hide(&call.verdict);
+        lane.shared.account.called(call);
+    }
+    let reply = match result {
+        Ok(reply) => reply,
+        Err(AskError::Send(SendError::NotSent { why } | SendError::Lost { why })) => {
+            return (Outcome::NotYet(why), calls);
+        }
+        Err(AskError::Auth(error)) => {
+            lane.halt(Halt::from_auth(&lane.name, &error));
+            return (Outcome::NotYet(error.to_string()), calls);
+        }
+        Err(AskError::Stopped) => return (Outcome::NotYet("the run was told to stop".to_owned()), calls),
+    };
+    (judged(lane, prepared, reply).await, calls)
+}
+
+async fn judged(lane: &Lane, prepared: &Prepared, reply: Reply) -> Outcome {
+    if let Some((wait, why)) = lane.destination.limit_said(&reply) {
+        lane.pause_account(Pause::of(lane.channel.account(), lane.shared.clock.now().plus(wait), why)).await;
+    }
+    if reply.status.is_success() {
+        return Outcome::Done;
+    }
+    let own_word = lane.destination.read(Asked::Complete, prepared, &reply);
+    let verdict = own_word.unwrap_or_else(|| classify(Asked::Complete, &Ok(reply)));
+    match verdict.discreet(prepared) {
+        Verdict::NotNow { wait, why } => {
+            if let Some(wait) = wait {
+                let until = lane.shared.clock.now().plus(wait);
+                lane.pause_account(Pause::of(lane.channel.account(), until, why.clone())).await;
+            }
+            Outcome::NotYet(why)
+        }
+        Verdict::Unknown { why } => Outcome::NotYet(why),
+        Verdict::AuthExpired => Outcome::NotYet("new access tokens were refused (401)".to_owned()),
+        Verdict::AccountWrong { reason, remedy } => {
+            lane.halt(Halt {
+                account: lane.name.clone(),
+                reason: reason.clone(),
+                remedy: Some(remedy),
+                exit: Exit::Usage,
+            });
+            Outcome::NotYet(reason)
+        }
+        other => Outcome::Refused(other.to_string()),
+    }
 }
 
 /// A judgement with the calls that completing made.

@@ -4,7 +4,7 @@
 use tokio_util::sync::CancellationToken;
 
 use super::after::{After, after};
-use super::completing::{completed, with_calls};
+use super::completing::{Completed, completed, with_calls};
 use super::flight::{CUT, Flight, exchange};
 use super::{Settlement, bare_case, case, charge, clearance, read, unprepared};
 use crate::auth::Bearer;
@@ -28,8 +28,8 @@ pub(super) async fn look_first(lane: &Lane, lead: &Leased, prepared: &Prepared) 
                 None => Err(Settlement::Settled),
             };
         }
-        let (verdict, calls) = completed(lane, lead, prepared, verdict).await;
-        let judgement = with_calls(case.after_look_first(verdict.clone()), calls);
+        // What is there before it was created here has nothing of ours to be completed with.
+        let judgement = case.after_look_first(verdict.clone());
         match after(lane, lead, &verdict, judgement, &exchange, bearer, try_again).await {
             After::Settle(judgement) => return Err(Settlement::Judged(judgement)),
             After::Again(judgement) => {
@@ -67,7 +67,20 @@ pub(super) async fn refused_unless_there(
     if verdict == Verdict::Absent {
         return Settlement::Judged(case.after_create(refusal));
     }
-    let (verdict, calls) = completed(lane, lead, prepared, verdict).await;
+    let verdict = match verdict {
+        Verdict::Accepted { remote_id, already, note } => {
+            let refused = format!("the create was refused: {reason}");
+            let note = note.map_or_else(|| refused.clone(), |note| format!("{note}; {refused}"));
+            Verdict::Accepted { remote_id, already, note: Some(note) }
+        }
+        other => other,
+    };
+    let (verdict, calls) = match completed(lane, lead, prepared, verdict).await {
+        Completed::Done(verdict, calls) => (verdict, calls),
+        Completed::Later { remote_id, why, calls } => {
+            return Settlement::Judged(with_calls(case.incomplete(remote_id, &why), calls));
+        }
+    };
     let judgement = with_calls(case.after_find(verdict.clone()), calls);
     match after(lane, lead, &verdict, judgement, &exchange, bearer, false).await {
         After::Settle(judgement) | After::Again(judgement) => Settlement::Judged(judgement),
@@ -77,7 +90,12 @@ pub(super) async fn refused_unless_there(
 /// A lead found `sending`: nobody knows whether its create arrived.
 pub(super) async fn look(lane: &Lane, lead: Leased) -> Settlement {
     let Some(stored) = lead.prepared.clone() else { return unprepared(&lead) };
-    let Some(prepared) = lane.opened(&stored) else { return Settlement::PutBack };
+    let prepared = lane.opened(&stored);
+    if let Some(remote_id) = &lead.remote_id
+        && lane.destination.complete(&prepared, Some(remote_id)).is_some()
+    {
+        return complete(lane, &lead, &prepared, remote_id.clone()).await;
+    }
     let question = match lane.destination.on_unknown() {
         UnknownPolicy::Find => lane.destination.find(&prepared),
         UnknownPolicy::Hold | UnknownPolicy::Retry => None,
@@ -107,7 +125,12 @@ pub(super) async fn look(lane: &Lane, lead: Leased) -> Settlement {
             }
             continue;
         }
-        let (verdict, calls) = completed(lane, &lead, &prepared, verdict).await;
+        let (verdict, calls) = match completed(lane, &lead, &prepared, verdict).await {
+            Completed::Done(verdict, calls) => (verdict, calls),
+            Completed::Later { remote_id, why, calls } => {
+                return Settlement::Judged(with_calls(case.incomplete(remote_id, &why), calls));
+            }
+        };
         let judgement = with_calls(case.after_find(verdict.clone()), calls);
         match after(lane, &lead, &verdict, judgement, &exchange, bearer, may_renew).await {
             After::Settle(judgement) => return Settlement::Judged(judgement),
@@ -119,6 +142,17 @@ pub(super) async fn look(lane: &Lane, lead: Leased) -> Settlement {
             }
         }
     }
+}
+
+/// A lead that is there for certain, and only has to be completed.
+async fn complete(lane: &Lane, lead: &Leased, prepared: &Prepared, remote_id: String) -> Settlement {
+    let there = Verdict::Accepted { remote_id: Some(remote_id), already: false, note: None };
+    let done = completed(lane, lead, prepared, there).await;
+    let case = bare_case(lane, lead, None);
+    Settlement::Judged(match done {
+        Completed::Done(verdict, calls) => with_calls(case.after_create(verdict), calls),
+        Completed::Later { remote_id, why, calls } => with_calls(case.incomplete(remote_id, &why), calls),
+    })
 }
 
 /// One question whether the lead is there, and what the answer means.

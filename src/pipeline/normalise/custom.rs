@@ -11,7 +11,7 @@ const LONGEST_VALUE: usize = 4000;
 const MOST: usize = 100;
 
 /// The entries as text. What is no text, number or truth value is left out and noted; null is no value.
-pub(super) fn fields(raw: &str, notes: &mut Vec<String>) -> BTreeMap<String, String> {
+pub(in crate::pipeline) fn fields(raw: &str, notes: &mut Vec<String>) -> BTreeMap<String, String> {
     let mut note = |text: String| notes.push(format!("custom_fields: {text}"));
     let mut fields = BTreeMap::new();
     if raw.trim().is_empty() {

@@ -20,6 +20,7 @@ fn lead(state: LeadState) -> Leased {
         attempts: 0,
         deferrals: 0,
         probes: 0,
+        remote_id: None,
         sent_at: Some(SENT),
         first_in_run: true,
     }

@@ -79,6 +79,7 @@ pub(in crate::store) struct LeasedRow {
     attempts: i64,
     deferrals: i64,
     probes: i64,
+    remote_id: Option<Text>,
     sent_at_ms: Option<i64>,
 }
 
@@ -96,6 +97,7 @@ impl LeasedRow {
             attempts: count(self.attempts),
             deferrals: count(self.deferrals),
             probes: count(self.probes),
+            remote_id: opt(self.remote_id),
             sent_at: self.sent_at_ms.map(at),
             first_in_run,
         })

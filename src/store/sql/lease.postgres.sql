@@ -18,4 +18,4 @@ RETURNING
     left(leads.context, 1048576) AS context, left(leads.note, 1048576) AS note,
     left(leads.custom_fields, 1048576) AS custom_fields, left(leads.external_id, 1048576) AS external_id,
     leads.source_file, leads.source_row, leads.prepared, leads.attempts, leads.deferrals, leads.probes,
-    leads.sent_at_ms
+    leads.remote_id, leads.sent_at_ms

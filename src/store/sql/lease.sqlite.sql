@@ -11,4 +11,4 @@ RETURNING
     leads.id, leads.state, leads.lease_token, leads.lease_expires_ms, leads.destination, leads.email,
     leads.first_name, leads.last_name, leads.phone, leads.company, leads.job_title, leads.linkedin,
     leads.source, leads.context, leads.note, leads.custom_fields, leads.external_id, leads.source_file,
-    leads.source_row, leads.prepared, leads.attempts, leads.deferrals, leads.probes, leads.sent_at_ms
+    leads.source_row, leads.prepared, leads.attempts, leads.deferrals, leads.probes, leads.remote_id, leads.sent_at_ms

@@ -108,6 +108,11 @@ pub struct Pause {
 }
 
 impl Pause {
+    /// A pause of the account that is stored under this key.
+    pub fn of(account: &str, until: Timestamp, why: impl Into<String>) -> Self {
+        Self { account: account.to_owned(), until, why: why.into() }
+    }
+
     /// Under what it is stored that the account's daily limit is used up: apart from what the server asks for. It is only
     /// there for people to see; what decides is the day's quota itself, which may be raised meanwhile.
     pub fn for_the_day(account: &str) -> String {

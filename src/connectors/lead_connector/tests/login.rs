@@ -104,7 +104,7 @@ fn a_location_of_an_agency_gets_its_token_from_the_agencys() {
     assert_eq!(request.headers["version"], "v3");
     assert_eq!(form(&request), pairs(&[("companyId", "co1"), ("locationId", LOCATION)]));
     let agency = account.browser_account().unwrap();
-    assert_eq!(agency.name(), "crm.agency");
+    assert_eq!(agency.name(), "agency.co1");
     let rotating = agency.grant().unwrap();
     assert_eq!(rotating.identity, ["app-1", "Company"]);
     let scope = &rotating.browser.as_ref().unwrap().scope;
