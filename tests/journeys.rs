@@ -58,5 +58,7 @@ mod storage;
 #[cfg(debug_assertions)]
 #[path = "journeys/suspended.rs"]
 mod suspended;
+#[path = "journeys/systems.rs"]
+mod systems;
 #[path = "journeys/workers.rs"]
 mod workers;
