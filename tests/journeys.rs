@@ -60,5 +60,7 @@ mod storage;
 mod suspended;
 #[path = "journeys/systems.rs"]
 mod systems;
+#[path = "journeys/unanswered.rs"]
+mod unanswered;
 #[path = "journeys/workers.rs"]
 mod workers;
