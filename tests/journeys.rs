@@ -48,6 +48,9 @@ mod outages;
 mod pooler;
 #[path = "journeys/queue.rs"]
 mod queue;
+#[cfg(debug_assertions)]
+#[path = "journeys/refreshing.rs"]
+mod refreshing;
 #[path = "journeys/secrets.rs"]
 mod secrets;
 #[path = "journeys/signals.rs"]
