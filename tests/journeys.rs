@@ -53,6 +53,8 @@ mod queue;
 mod refreshing;
 #[path = "journeys/secrets.rs"]
 mod secrets;
+#[path = "journeys/several.rs"]
+mod several;
 #[path = "journeys/signals.rs"]
 mod signals;
 #[cfg(target_os = "linux")]
