@@ -51,6 +51,8 @@ mod queue;
 #[cfg(debug_assertions)]
 #[path = "journeys/refreshing.rs"]
 mod refreshing;
+#[path = "journeys/sealed.rs"]
+mod sealed;
 #[path = "journeys/secrets.rs"]
 mod secrets;
 #[path = "journeys/several.rs"]
