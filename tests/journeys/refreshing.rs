@@ -69,7 +69,7 @@ async fn fleet(kind: Kind, way: Way, workers: usize, leads: usize) {
     }
     finish(&bench).await;
     bench.has_exactly(1..=leads);
-    bench.agrees().await;
+    bench.agrees_by_sql();
     assert_eq!(bench.number("SELECT sum(attempts) FROM leads"), 0);
     let totals = bench.sandbox.totals();
     assert_eq!(totals.refresh_replays(), 0, "{totals:?}");
@@ -105,7 +105,7 @@ async fn workers_killed_beside_the_exchange_leave_the_chain_alive(kind: Kind) {
     leases_lapse(&bench);
     finish(&bench).await;
     bench.has_exactly(1..=100);
-    bench.agrees().await;
+    bench.agrees_by_sql();
     assert_eq!(bench.number("SELECT sum(attempts) FROM leads"), 0);
     assert_eq!(bench.sandbox.totals().refresh_replays(), 0);
     assert!(deaths > 0 || rotations(&bench) > 1, "{:?}", bench.sandbox.totals());
@@ -151,11 +151,11 @@ async fn is_dead_until_a_login(bench: &Bench, leads: usize) {
         assert!(said.err.contains("leadsync auth login crm"), "{}", said.err);
     }
     assert_eq!(bench.asked("lc_token"), asked, "nobody asks again");
-    untouched(bench, leads).await;
+    untouched(bench, leads);
     log_in(bench).await;
     bench.run().await.ends(0);
     bench.has_exactly(1..=leads);
-    bench.agrees().await;
+    bench.agrees_by_sql();
     assert_eq!(bench.sandbox.totals().refresh_replays(), 1, "{:?}", bench.sandbox.totals());
 }
 
@@ -243,7 +243,7 @@ async fn killed_at_any_moment_the_chain_dies_at_worst_and_every_lead_is_there_on
     }
     assert_eq!(code, 0);
     bench.has_exactly(1..=90);
-    bench.agrees().await;
+    bench.agrees_by_sql();
     let replays = bench.sandbox.totals().refresh_replays();
     assert!(replays <= ROUNDS, "{replays} repeats for {ROUNDS} answers that may have been lost");
     bench.nothing_is_leased();

@@ -44,7 +44,7 @@ async fn a_slow_destination_holds_up_no_fast_one(kind: Kind) {
     queue(&bench, "plain", 101..=220).await;
     bench.run().await.ends(0);
     bench.has_exactly((1..=12).chain(101..=220));
-    bench.agrees().await;
+    bench.agrees_by_sql();
     let totals = bench.sandbox.totals();
     assert_eq!(totals.violations(), 0, "{totals:?}");
     assert_eq!(totals.limits["lead_connector"].peak, 2, "{totals:?}");
@@ -70,7 +70,7 @@ async fn a_destination_that_is_down_holds_up_no_other(kind: Kind) {
     bench.set("destinations.crm.base_url", right);
     bench.run().await.ends(0);
     bench.has_exactly((1..=5).chain(11..=20));
-    bench.agrees().await;
+    bench.agrees_by_sql();
     bench.nothing_is_leased();
 }
 
@@ -87,7 +87,7 @@ async fn a_destination_that_falls_ill_in_mid_run_holds_up_no_other(kind: Kind) {
     bench.faults("");
     bench.run().await.ends(0);
     bench.has_exactly((1..=30).chain(101..=140));
-    bench.agrees().await;
+    bench.agrees_by_sql();
     bench.nothing_is_leased();
 }
 
@@ -108,5 +108,5 @@ async fn one_person_may_go_to_every_destination(kind: Kind) {
         assert_eq!(there, expected, "{api}");
     }
     assert_eq!(bench.leads().len(), 20);
-    bench.agrees().await;
+    bench.agrees_by_sql();
 }

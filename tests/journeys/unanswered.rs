@@ -58,7 +58,7 @@ async fn each_is_there_once(kind: Kind, way: Way, create: &str, more: &[&str]) {
     assert!([0, 4].contains(&said.code), "{said:?}");
     finish(&bench).await;
     bench.has_exactly(1..=LEADS);
-    bench.agrees().await;
+    bench.agrees_by_sql();
     let fired = bench.sandbox.totals().faults.values().sum::<u64>();
     assert_eq!(fired, plan.len() as u64, "{:?}", bench.sandbox.totals().faults);
     assert_eq!(
@@ -95,7 +95,7 @@ async fn a_refused_contact_that_is_there_all_the_same_is_delivered(kind: Kind) {
     bench.faults(&format!("lc_upsert:reset-after={there}#1,lc_upsert:422={there}#2,lc_upsert:422={not_there}"));
     bench.import(&rows(1..=3)).await.ends(3);
     bench.has_exactly([1, 3]);
-    bench.agrees().await;
+    bench.agrees_by_sql();
     let found = bench.results().await;
     let states: Vec<_> = found.iter().map(|lead| lead["state"].as_str().unwrap()).collect();
     assert_eq!(states, ["delivered", "rejected", "delivered"]);
@@ -126,7 +126,7 @@ async fn a_contact_gets_its_tags_whatever_becomes_of_them(kind: Kind) {
     assert!([0, 4].contains(&said.code), "{said:?}");
     finish(&bench).await;
     bench.has_exactly(1..=12);
-    bench.agrees().await;
+    bench.agrees_by_sql();
     // There is no company: an empty tag is none.
     tagged(&bench, &["leadsync"]);
     assert_eq!(bench.sandbox.totals().updated, 0, "what lacks its tags is not sent anew");
@@ -147,7 +147,7 @@ async fn a_run_that_dies_before_the_tags_leaves_them_to_the_next(kind: Kind) {
     bench.database.sql("UPDATE leads SET not_before_ms = 1 WHERE state = 'sending'");
     bench.run().await.ends(0);
     bench.has_exactly(1..=3);
-    bench.agrees().await;
+    bench.agrees_by_sql();
     tagged(&bench, &["leadsync"]);
     assert_eq!(bench.asked("lc_upsert"), 3);
 }
