@@ -17,6 +17,7 @@ journeys![
     whatever_becomes_of_a_reply_a_number_is_on_the_list_once,
     whatever_becomes_of_a_reply_an_entity_is_there_once,
     whatever_becomes_of_a_reply_any_other_api_has_the_lead_once,
+    any_other_api_is_asked_by_what_it_has,
     a_refused_contact_that_is_there_all_the_same_is_delivered,
     a_contact_gets_its_tags_whatever_becomes_of_them,
     whatever_becomes_of_a_look_a_number_is_on_the_list_once,
@@ -93,6 +94,42 @@ async fn whatever_becomes_of_a_reply_an_entity_is_there_once(kind: Kind) {
 
 async fn whatever_becomes_of_a_reply_any_other_api_has_the_lead_once(kind: Kind) {
     each_is_there_once(kind, CLIENT_CREDENTIALS, "plain_create", &["401", "no-id"]).await;
+}
+
+/// A CRM that makes two leads of two requests is looked at first; one that knows keys but can't be asked gets the same
+/// request again; what has neither is left to a person.
+async fn any_other_api_is_asked_by_what_it_has(kind: Kind) {
+    let faults = ["reset-after", "500-after", "reset", "500", "hang-after", "truncated"];
+    let plan = faults.iter().enumerate().map(|(n, fault)| format!("plain_create:{fault}={}#1", email(2 * n + 2)));
+    let plan = plan.collect::<Vec<_>>().join(",");
+
+    let bench = CLIENT_CREDENTIALS.bench(kind, |options| options.plain_crm.allow_duplicates = true).await;
+    bench.remove("destinations.plain.idempotency_header");
+    bench.set("destinations.plain.find.first", true);
+    bench.faults(&plan);
+    assert!([0, 4].contains(&bench.import(&rows(1..=20)).await.code));
+    finish(&bench).await;
+    bench.has_exactly(1..=20);
+    bench.agrees_by_sql();
+
+    let bench = CLIENT_CREDENTIALS.bench(kind, |options| options.plain_crm.allow_duplicates = true).await;
+    bench.remove("destinations.plain.find");
+    bench.faults(&plan);
+    assert!([0, 4].contains(&bench.import(&rows(1..=20)).await.code));
+    finish(&bench).await;
+    bench.has_exactly(1..=20);
+    bench.agrees_by_sql();
+    assert_eq!(bench.sandbox.totals().replayed, 4, "{:?}", bench.sandbox.totals());
+
+    let bench = CLIENT_CREDENTIALS.bench(kind, |options| options.plain_crm.allow_duplicates = true).await;
+    bench.remove("destinations.plain.find");
+    bench.remove("destinations.plain.idempotency_header");
+    bench.faults(&plan);
+    bench.import(&rows(1..=20)).await.ends(3);
+    let there = [1, 2, 3, 4, 5, 7, 9, 10, 11].into_iter().chain(12..=20);
+    bench.has_exactly(there);
+    assert_eq!(bench.number("SELECT count(*) FROM leads WHERE state = 'unconfirmed'"), 6);
+    assert_eq!(bench.number("SELECT count(*) FROM leads WHERE state = 'delivered'"), 14);
 }
 
 async fn a_refused_contact_that_is_there_all_the_same_is_delivered(kind: Kind) {
