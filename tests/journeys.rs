@@ -48,8 +48,15 @@ mod outages;
 mod pooler;
 #[path = "journeys/queue.rs"]
 mod queue;
+#[cfg(debug_assertions)]
+#[path = "journeys/refreshing.rs"]
+mod refreshing;
+#[path = "journeys/sealed.rs"]
+mod sealed;
 #[path = "journeys/secrets.rs"]
 mod secrets;
+#[path = "journeys/several.rs"]
+mod several;
 #[path = "journeys/signals.rs"]
 mod signals;
 #[cfg(target_os = "linux")]
@@ -58,5 +65,9 @@ mod storage;
 #[cfg(debug_assertions)]
 #[path = "journeys/suspended.rs"]
 mod suspended;
+#[path = "journeys/systems.rs"]
+mod systems;
+#[path = "journeys/unanswered.rs"]
+mod unanswered;
 #[path = "journeys/workers.rs"]
 mod workers;

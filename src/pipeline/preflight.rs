@@ -21,9 +21,11 @@ impl Halt {
             AuthError::Unavailable { .. } => {
                 Some("run again when it can be reached; what waits stays in the queue".to_owned())
             }
-            AuthError::Refused { .. } | AuthError::NeedsLogin { .. } => {
-                error.remedy().map(|remedy| format!("{remedy} (in {table})"))
-            }
+            AuthError::Refused { .. } => error.remedy().map(|remedy| format!("{remedy} (in {table})")),
+            // With the name, so that the command can be copied.
+            AuthError::NeedsLogin { .. } => Some(format!(
+                "log in again: `leadsync auth login {account}`, or put a new refresh token into `refresh_token` (in {table})"
+            )),
             _ => error.remedy().map(str::to_owned),
         };
         Self { account: account.to_owned(), reason: error.to_string(), remedy, exit: error.exit() }

@@ -134,6 +134,17 @@ impl AnyHttp {
             || self.duplicate.words.iter().any(|word| said.contains(word))
     }
 
+    /// Whether the first request under the same key is still at work: a repeat is answered with 409 then. Source:
+    /// <https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-idempotency-key-header>, on errors. Other 409s mean something
+    /// else, so the words count too.
+    fn is_under_way(&self, reply: &Reply) -> bool {
+        let said = reply.said().to_lowercase();
+        let words = ["idempoten", "in progress", "outstanding"];
+        self.idempotency_header.is_some()
+            && reply.status == StatusCode::CONFLICT
+            && words.iter().any(|word| said.contains(word))
+    }
+
     /// A refusal in words, unless they say that it is there already.
     fn refused(&self, reply: &Reply, json: Option<&Value>) -> Verdict {
         if self.is_duplicate(reply) {
@@ -271,6 +282,10 @@ impl Destination for AnyHttp {
                         ),
                         remedy: format!("check destinations.{}.url", self.name),
                     })
+                }
+                // Not refused: it may be there a moment later.
+                _ if self.is_under_way(reply) && !self.is_duplicate(reply) => {
+                    Some(unknown(format!("409: {}", reply.message())))
                 }
                 _ => Some(self.refused(reply, reply.json().as_ref())),
             },

@@ -136,6 +136,11 @@ fn a_create_is_read_as_configured() {
     let by_status = format!("{PLAIN}duplicate.status = 409\n");
     assert!(matches!(read(&by_status, 409, "{}"), Some(Verdict::Accepted { already: true, .. })));
     assert!(matches!(read(PLAIN, 409, "{}"), Some(Verdict::Refused { .. })));
+    let under_way = r#"{"title": "A request is outstanding for this Idempotency-Key"}"#;
+    let with_key = format!("{PLAIN}idempotency_header = \"Idempotency-Key\"\n");
+    assert!(matches!(read(&with_key, 409, under_way), Some(Verdict::Unknown { .. })), "it may be there a moment later");
+    assert!(matches!(read(&with_key, 409, "{}"), Some(Verdict::Refused { .. })));
+    assert!(matches!(read(PLAIN, 409, under_way), Some(Verdict::Refused { .. })), "nobody sent a key");
     assert!(matches!(read(PLAIN, 404, r#"{"message":"Not Found"}"#), Some(Verdict::AccountWrong { .. })));
     for left_to_the_status in [401, 402, 403, 408, 429, 500, 503] {
         assert_eq!(read(PLAIN, left_to_the_status, "{}"), None, "{left_to_the_status}");
