@@ -65,10 +65,11 @@ impl Reception {
                     Ok((stream, _)) => drop(connections.spawn(connection(stream, Arc::clone(visit)))),
                     Err(_) => sleep(RELIEF).await,
                 },
-                Some(ended) = connections.join_next() => match ended {
-                    Ok(Some(came)) => return came,
-                    Ok(None) | Err(_) => {}
-                },
+                Some(ended) = connections.join_next() => {
+                    if let Ok(Some(came)) = ended {
+                        return came;
+                    }
+                }
             }
         }
     }
