@@ -19,6 +19,7 @@ impl AnyHttp {
     pub(super) fn new(section: &Section) -> Result<Self, BuildError> {
         origin(section)?;
         let find = match section.text("find.url") {
+            None if settings::asks(section) => return Err(section.missing("find.url").into()),
             None => None,
             Some(url) => {
                 address(section, "find.url")?;

@@ -93,6 +93,26 @@ impl AnyHttp {
         Ok((request, context))
     }
 
+    /// The question whether the lead is there.
+    ///
+    /// # Errors
+    /// [`Unsendable`] if a template prints something that the lead lacks: another question, or one whose answer could not
+    /// be compared, would say nothing of this lead.
+    fn question(&self, find: &Find, prepared: &Prepared) -> Result<Request, Unsendable> {
+        let unsendable = |reason: String| Unsendable { field: "find", reason };
+        let lacks = |key: &str| unsendable(format!("`find.{key}` prints something that this lead lacks"));
+        let (request, context) = self
+            .request(find.method.clone(), &find.url, prepared)
+            .map_err(|error| unsendable(format!("`find.{}`: {}", error.field, error.reason)))?;
+        if let Some(equals) = &find.equals {
+            let wanted = equals.render(&context).map_err(|error| unsendable(format!("`find.equals`: {error}")))?;
+            wanted.ok_or_else(|| lacks("equals"))?;
+        }
+        let Some(body) = &find.body else { return Ok(request) };
+        let body = body.render(&context).map_err(|error| unsendable(format!("`find.body`: {error}")))?;
+        if body.is_null() { Err(lacks("body")) } else { Ok(request.json(&body)) }
+    }
+
     /// The same for each repeat of a request, another one for what differs: the destination, who the lead is there, and
     /// what is sent. Nothing of the lead can be read from it.
     fn idempotency_key(&self, identity: &str, body: &[u8]) -> HeaderValue {
@@ -226,6 +246,10 @@ impl Destination for AnyHttp {
         if body.is_null() {
             return Err(Unsendable { field: "body", reason: "this lead has nothing of what is sent".to_owned() });
         }
+        // Where two requests make two leads, nothing is created that nobody could look for first.
+        if let Some(find) = self.find.as_ref().filter(|find| find.first) {
+            self.question(find, prepared)?;
+        }
         let request = request.json(&body);
         Ok(match &self.idempotency_header {
             Some(header) => {
@@ -237,12 +261,7 @@ impl Destination for AnyHttp {
     }
 
     fn find(&self, prepared: &Prepared) -> Option<Request> {
-        let find = self.find.as_ref()?;
-        let (request, context) = self.request(find.method.clone(), &find.url, prepared).ok()?;
-        match &find.body {
-            Some(body) => Some(request.json(&body.render(&context).ok()?)),
-            None => Some(request),
-        }
+        self.question(self.find.as_ref()?, prepared).ok()
     }
 
     fn looks_first(&self) -> bool {

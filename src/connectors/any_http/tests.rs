@@ -204,6 +204,43 @@ fn what_is_missing_is_named_by_its_key() {
     let client = ["client_id", "client_secret", "token_url"].map(|key| format!("destinations.crm.auth.{key}"));
     assert_eq!(style("client_credentials"), client);
     assert_eq!(missing(&format!("{PLAIN}find.url = \"https://api.example.com/x\"\n")), ["destinations.crm.find.found"]);
+    let both = ["destinations.crm.find.url", "destinations.crm.find.found"];
+    for line in [
+        "first = true",
+        "method = \"POST\"",
+        "body = '{}'",
+        "equals = \"{{ lead.email }}\"",
+        "remote_id = \"/id\"",
+        "absent_status = 404",
+    ] {
+        assert_eq!(missing(&format!("{PLAIN}find.{line}\n")), both, "{line}");
+        assert!(refused(&format!("{PLAIN}find.{line}\n")).starts_with("destinations.crm.find.url is not set"), "{line}");
+    }
+    assert_eq!(missing(&format!("{PLAIN}find.found = \"/items\"\n")), both[..1]);
+    assert_eq!(missing(&format!("{PLAIN}find = {{ first = false, method = \"GET\" }}\n")), [""; 0]);
+}
+
+#[test]
+fn where_each_create_is_preceded_by_a_look_nobody_is_created_who_can_not_be_looked_for() {
+    let url = "url = \"https://api.example.com/v1/contacts\"\nbody = '{\"email\": \"{{ lead.email }}\"}'\n";
+    let by_url = "find.url = \"https://api.example.com/v1/contacts?phone={{ lead.phone }}\"\nfind.found = \"/items/*\"\n";
+    let by_body = "find.url = \"https://api.example.com/v1/search\"\nfind.method = \"POST\"\n\
+                   find.body = '{\"phone\": \"{{ lead.phone }}\", \"limit\": 1}'\nfind.found = \"/items/*\"\n";
+    let by_answer = "find.url = \"https://api.example.com/v1/contacts?email={{ lead.email }}\"\n\
+                     find.found = \"/items/*/phone\"\nfind.equals = \"{{ lead.phone }}\"\n";
+    let mut with_phone = ann();
+    with_phone.lead.phone = Some("+14155550100".into());
+    for (find, key) in [(by_url, "url"), (by_body, "body"), (by_answer, "equals")] {
+        let careful = destination(&format!("{url}{find}find.first = true\n"));
+        let error = careful.create(&ann()).unwrap_err();
+        assert_eq!(error.field, "find");
+        assert!(error.reason.contains(&format!("`find.{key}`")) && error.reason.contains("this lead lacks"), "{error}");
+        assert!(careful.find(&ann()).is_none());
+        assert!(careful.create(&with_phone).is_ok() && careful.find(&with_phone).is_some(), "{key}");
+        // Where a look only settles a doubt, the lead is created.
+        let plain = destination(&format!("{url}{find}"));
+        assert!(plain.create(&ann()).is_ok() && plain.find(&ann()).is_none(), "{key}");
+    }
 }
 
 #[test]
