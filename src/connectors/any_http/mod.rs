@@ -129,10 +129,12 @@ impl AnyHttp {
         let code = reply.status.as_u16();
         let json = reply.json();
         if let Some(success) = &self.success {
-            match &json {
-                None => return unknown(format!("{code} with a reply that is no JSON")),
-                Some(json) if !success.is_one(json) => return self.refused(reply, Some(json)),
-                Some(_) => {}
+            let Some(json) = &json else { return unknown(format!("{code} with a reply that is no JSON")) };
+            match success.said(json) {
+                Some(true) => {}
+                Some(false) => return self.refused_in_success(reply, json),
+                None if self.is_duplicate(reply) => return self.refused(reply, Some(json)),
+                None => return unknown(format!("{code} without a word of success: {}", reply.message())),
             }
         }
         let remote_id = match &self.remote_id {
@@ -164,6 +166,15 @@ impl AnyHttp {
         Verdict::Refused { field: None, reason: format!("{}: {}", reply.status.as_u16(), reply.message()) }
     }
 
+    /// A success whose body says that it is none. Such words may as well be about what came after the lead was created, so
+    /// they are final only once a look finds nothing, where there is one.
+    fn refused_in_success(&self, reply: &Reply, json: &Value) -> Verdict {
+        match self.refused(reply, Some(json)) {
+            Verdict::Refused { field, reason } if self.find.is_some() => Verdict::RefusedUnlessThere { field, reason },
+            verdict => verdict,
+        }
+    }
+
     fn read_found(&self, find: &Find, about: &Prepared, reply: &Reply) -> Option<Verdict> {
         let code = reply.status.as_u16();
         if find.absent_status == Some(code) && !is_routing(reply) {
@@ -176,7 +187,7 @@ impl AnyHttp {
                 .then(|| unknown(format!("it could not say whether it is there ({code}: {})", reply.message())));
         }
         let Some(json) = reply.json() else { return Some(unknown(format!("{code} with a reply that is no JSON"))) };
-        if self.success.as_ref().is_some_and(|success| !success.is_one(&json)) {
+        if self.success.as_ref().is_some_and(|success| success.said(&json) != Some(true)) {
             return Some(unknown(format!("{code}, and it says no success: {}", reply.message())));
         }
         let wanted = match &find.equals {
@@ -202,16 +213,18 @@ impl AnyHttp {
 }
 
 impl Success {
-    fn is_one(&self, json: &Value) -> bool {
-        let Some(value) = self.pointer.at(json, &[]) else { return false };
-        match &self.equals {
+    /// Whether it is one; `None`: nothing stands there, or nothing that says anything.
+    fn said(&self, json: &Value) -> Option<bool> {
+        let value = self.pointer.at(json, &[])?;
+        let is_one = match &self.equals {
             None => says_something(value) && value.as_bool() != Some(false),
             Some(expected) => match value {
                 Value::String(text) => text.trim().eq_ignore_ascii_case(expected.trim()),
                 // `true`, `200`: as JSON writes them.
                 other => serde_json::from_str::<Value>(expected.trim()).is_ok_and(|expected| expected == *other),
             },
-        }
+        };
+        (is_one || says_something(value)).then_some(is_one)
     }
 }
 

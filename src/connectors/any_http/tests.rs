@@ -143,6 +143,38 @@ fn a_create_is_read_as_configured() {
 }
 
 #[test]
+fn a_success_that_does_not_say_whether_it_is_one_is_unknown_and_one_that_says_no_is_looked_for() {
+    let by_body = "success.pointer = \"/result/ok\"\nduplicate.words = [\"exists\"]\n";
+    let with_find = destination(&format!("{WITH_FIND}{by_body}"));
+    let without = destination(&format!("{PLAIN}{by_body}"));
+    let with_equals = destination(&format!("{PLAIN}success.pointer = \"/result/ok\"\nsuccess.equals = \"yes\"\n"));
+    let read = |destination: &AnyHttp, body: &str| destination.read(Asked::Create, &ann(), &reply(200, body)).unwrap();
+    for silent in [
+        "{}",
+        "[]",
+        r#"{"result": null}"#,
+        r#"{"result": {}}"#,
+        r#"{"result": {"ok": null}}"#,
+        r#"{"result": {"ok": ""}}"#,
+        r#"{"error": "internal"}"#,
+        r#"{"status": "queued"}"#,
+    ] {
+        for destination in [&with_find, &without, &with_equals] {
+            let verdict = read(destination, silent);
+            assert!(matches!(verdict, Verdict::Unknown { .. }), "{silent}: {verdict:?}");
+        }
+    }
+    let no = r#"{"result": {"ok": false}, "message": "no such list"}"#;
+    let reason = || "200: no such list".to_owned();
+    assert_eq!(read(&with_find, no), Verdict::RefusedUnlessThere { field: None, reason: reason() });
+    assert_eq!(read(&without, no), Verdict::Refused { field: None, reason: reason() });
+    assert_eq!(read(&with_equals, no), Verdict::Refused { field: None, reason: reason() });
+    for there in [r#"{"result": {"ok": false}, "message": "it exists"}"#, r#"{"message": "it exists"}"#] {
+        assert!(matches!(read(&with_find, there), Verdict::Accepted { already: true, .. }), "{there}");
+    }
+}
+
+#[test]
 fn a_lead_is_found_by_what_is_equal_and_absent_only_if_the_answer_says_so() {
     let read = |status, body: &str| destination(WITH_FIND).read(Asked::Find, &ann(), &reply(status, body));
     let request = destination(WITH_FIND).find(&ann()).unwrap();
