@@ -194,6 +194,44 @@ fn a_lead_is_found_by_what_is_equal_and_absent_only_if_the_answer_says_so() {
 }
 
 #[test]
+fn an_errors_body_never_proves_absence() {
+    let deep = "/data/items/*/item/emails/*";
+    for (found, body, is_absent) in [
+        (deep, r#"{"data": {"items": []}}"#, true),
+        (deep, r#"{"data": {"items": null}}"#, true),
+        (deep, r#"{"data": {"items": [{"item": {"emails": ["bob@acme.example"]}}]}}"#, true),
+        (deep, r#"{"data": null, "errors": [{"message": "try later"}]}"#, false),
+        (deep, r#"{"data": {}}"#, false),
+        (deep, r#"{"data": {"message": "try later"}}"#, false),
+        (deep, r#"{"data": {"items": {}}}"#, false),
+        (deep, r#"{"data": {"items": "none"}}"#, false),
+        (deep, r#"{"data": [], "error": "try later"}"#, false),
+        ("/items/*/email", r#"{"items": null}"#, true),
+        ("/items/*/email", r#"{"items": false}"#, false),
+        ("/*/email", "[]", true),
+        ("/*/email", "null", false),
+        ("/*/email", "{}", false),
+        ("/items/0/email", r#"{"items": []}"#, true),
+        ("/items/0/email", r#"{"items": null}"#, false),
+        ("/0/items/*/email", r#"[{"items": []}]"#, true),
+        ("/0/items/*/email", r#"[{"error": "try later"}]"#, false),
+        ("/0/items/*/email", "[]", false),
+        ("/data/email", r#"{"data": {}}"#, true),
+        ("/data/email", r#"{"data": {"email": null}}"#, true),
+        ("/data/email", r#"{"data": null}"#, false),
+        ("/data/email", r#"{"data": "try later"}"#, false),
+        ("/data/email", r#"{"error": "try later"}"#, false),
+        ("/email", r#"{"email": ""}"#, true),
+        ("/email", r#"{"error": "try later"}"#, false),
+    ] {
+        let destination = destination(&WITH_FIND.replace("/items/*/email", found));
+        let verdict = destination.read(Asked::Find, &ann(), &reply(200, body)).unwrap();
+        assert_eq!(verdict == Verdict::Absent, is_absent, "{found} in {body}: {verdict:?}");
+        assert!(is_absent || matches!(verdict, Verdict::Unknown { .. }), "{found} in {body}: {verdict:?}");
+    }
+}
+
+#[test]
 fn each_way_of_logging_in_puts_its_secret_where_it_belongs() {
     let fixed = |table: &str| match account(table).auth() {
         Auth::Static { place, .. } => place.clone(),
