@@ -59,6 +59,7 @@ impl AnyHttp {
         Ok(Self {
             name: section.name().to_owned(),
             method: settings::method(section, "method"),
+            same_url: !holds_template(&section.need_text("url")?),
             url: Template::compile_address(&section.key("url"), &section.need_text("url")?)?,
             body: body(section, "body")?.ok_or_else(|| section.missing("body"))?,
             headers,
@@ -78,6 +79,10 @@ impl AnyHttp {
             unknown,
         })
     }
+}
+
+fn holds_template(text: &str) -> bool {
+    text.contains("{{") || text.contains("{%")
 }
 
 fn header_name(section: &Section, key: &str, name: &str) -> Result<HeaderName, BuildError> {

@@ -32,6 +32,8 @@ pub struct AnyHttp {
     name: String,
     method: Method,
     url: Template,
+    /// Whether every lead is created at the same address.
+    same_url: bool,
     body: Body,
     headers: Vec<(HeaderName, Template)>,
     idempotency_header: Option<HeaderName>,
@@ -156,6 +158,24 @@ impl AnyHttp {
             || self.duplicate.words.iter().any(|word| said.contains(word))
     }
 
+    /// Whether a refused create says that its address is wrong. One that no lead has a part in is wrong for all of them: a
+    /// list that was deleted there must not cost thousands of leads.
+    fn is_nowhere(&self, reply: &Reply) -> bool {
+        match reply.status {
+            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => self.same_url || is_routing(reply),
+            StatusCode::GONE => self.same_url,
+            _ => false,
+        }
+    }
+
+    fn nothing_there(&self, what_for: &str, key: &str, reply: &Reply) -> Verdict {
+        let said = format!("{}: {}", reply.status.as_u16(), reply.message());
+        Verdict::AccountWrong {
+            reason: format!("there is nothing {what_for} ({said})"),
+            remedy: format!("check destinations.{}.{key}", self.name),
+        }
+    }
+
     /// A refusal in words, unless they say that it is there already.
     fn refused(&self, reply: &Reply, json: Option<&Value>) -> Verdict {
         if self.is_duplicate(reply) {
@@ -179,6 +199,9 @@ impl AnyHttp {
         let code = reply.status.as_u16();
         if find.absent_status == Some(code) && !is_routing(reply) {
             return Some(Verdict::Absent);
+        }
+        if matches!(reply.status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED) && is_routing(reply) {
+            return Some(self.nothing_there("to ask for leads at", "find.url", reply));
         }
         if !reply.status.is_success() {
             // A question that was refused says nothing of the lead.
@@ -292,17 +315,8 @@ impl Destination for AnyHttp {
                 | StatusCode::TOO_EARLY
                 | StatusCode::TOO_MANY_REQUESTS => None,
                 StatusCode::FORBIDDEN if !self.is_duplicate(reply) => None,
-                StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED
-                    if is_routing(reply) && !self.is_duplicate(reply) =>
-                {
-                    Some(Verdict::AccountWrong {
-                        reason: format!(
-                            "there is nothing to create leads at ({}: {})",
-                            reply.status.as_u16(),
-                            reply.message()
-                        ),
-                        remedy: format!("check destinations.{}.url", self.name),
-                    })
+                _ if self.is_nowhere(reply) && !self.is_duplicate(reply) => {
+                    Some(self.nothing_there("to create leads at", "url", reply))
                 }
                 _ => Some(self.refused(reply, reply.json().as_ref())),
             },

@@ -143,6 +143,26 @@ fn a_create_is_read_as_configured() {
 }
 
 #[test]
+fn an_address_that_is_the_same_for_all_is_wrong_for_all() {
+    let one = destination(PLAIN);
+    let each = destination(&PLAIN.replace("v1/contacts", "v1/{{ lead.source }}/contacts"));
+    let by_words = destination(&format!("{PLAIN}duplicate.words = [\"there already\"]\n"));
+    let gone = r#"{"message": "this list was deleted"}"#;
+    for status in [404, 405, 410] {
+        let verdict = one.read(Asked::Create, &ann(), &reply(status, gone));
+        let Some(Verdict::AccountWrong { reason, remedy }) = verdict else { panic!("{status}: {verdict:?}") };
+        let expected = format!("there is nothing to create leads at ({status}: this list was deleted)");
+        assert_eq!((reason, remedy.as_str()), (expected, "check destinations.crm.url"));
+        let verdict = each.read(Asked::Create, &ann(), &reply(status, gone));
+        assert!(matches!(verdict, Some(Verdict::Refused { .. })), "{status}: {verdict:?}");
+        let verdict = by_words.read(Asked::Create, &ann(), &reply(status, r#"{"message": "there already"}"#));
+        assert!(matches!(verdict, Some(Verdict::Accepted { already: true, .. })), "{status}: {verdict:?}");
+    }
+    let routing = each.read(Asked::Create, &ann(), &reply(404, r#"{"message": "Not Found"}"#));
+    assert!(matches!(routing, Some(Verdict::AccountWrong { .. })), "{routing:?}");
+}
+
+#[test]
 fn a_success_that_does_not_say_whether_it_is_one_is_unknown_and_one_that_says_no_is_looked_for() {
     let by_body = "success.pointer = \"/result/ok\"\nduplicate.words = [\"exists\"]\n";
     let with_find = destination(&format!("{WITH_FIND}{by_body}"));
@@ -188,8 +208,16 @@ fn a_lead_is_found_by_what_is_equal_and_absent_only_if_the_answer_says_so() {
     for unknown in [r#"{"error": "try later"}"#, "[]", "<html>", ""] {
         assert!(matches!(read(200, unknown), Some(Verdict::Unknown { .. })), "{unknown}");
     }
-    let wrong_address = read(404, "<html>no such page</html>");
-    assert!(matches!(wrong_address, Some(Verdict::Unknown { .. })), "a wrong address proves nothing");
+    assert!(matches!(read(410, r#"{"error": "not found"}"#), Some(Verdict::Unknown { .. })));
+    for (status, body) in [
+        (404, "<html>no such page</html>"),
+        (404, r#"{"detail": "Not Found"}"#),
+        (405, r#"{"message": "method not allowed"}"#),
+    ] {
+        let verdict = read(status, body);
+        let Some(Verdict::AccountWrong { remedy, .. }) = verdict else { panic!("{status} {body}: {verdict:?}") };
+        assert_eq!(remedy, "check destinations.crm.find.url");
+    }
     assert_eq!(read(500, "{}"), None);
 }
 
