@@ -65,7 +65,7 @@ impl AnyHttp {
             headers,
             idempotency_header,
             remote_id: pointer(section, "remote_id")?,
-            identity: template(section, "identity")?.ok_or_else(|| section.missing("identity"))?,
+            identity: identity(section)?,
             success: pointer(section, "success.pointer")?
                 .map(|pointer| Success { pointer, equals: section.text("success.equals").map(str::to_owned) }),
             duplicate: Duplicate {
@@ -94,6 +94,16 @@ fn header_name(section: &Section, key: &str, name: &str) -> Result<HeaderName, B
         return Err(BuildError::bad(section.key(key), format!("`{header}`"), expected));
     }
     Ok(header)
+}
+
+/// Made before anybody is looked up, so that two leads are told to be one before either is sent.
+fn identity(section: &Section) -> Result<Template, BuildError> {
+    let identity = template(section, "identity")?.ok_or_else(|| section.missing("identity"))?;
+    if identity.sees("person") {
+        let expected = "a template over `lead.*` alone: who a lead is must be known before it is looked up";
+        return Err(BuildError::bad(section.key("identity"), "`person`", expected));
+    }
+    Ok(identity)
 }
 
 fn status(section: &Section, key: &str) -> Option<u16> {

@@ -362,6 +362,12 @@ fn what_can_not_be_used_is_found_before_the_first_lead() {
     assert!(said.contains("a JSON pointer, which begins with a slash"), "{said}");
     let said = plain("body = '{}'\nheaders.Authorization = \"Bearer x\"");
     assert!(said.contains("found `authorization`, expected another header"), "{said}");
+    for seen in ["{{ person.id }}", "{{ person.work_email or lead.email }}", "{% set p = person %}{{ p.id }}"] {
+        let said = plain(&format!("body = '{{}}'\nidentity = \"{seen}\""));
+        assert!(said.contains("destinations.crm.identity: found `person`, expected a template over `lead.*`"), "{said}");
+    }
+    let own = format!("{PLAIN}identity = \"{{{{ lead.custom_fields.person or lead.email }}}}\"\n");
+    assert_eq!(destination(&own).identity(&ann().lead).unwrap(), "ann+x@acme.example");
     let said = plain("body = '{}'\nunknown = \"find\"");
     assert!(said.contains("found \"find\" without a way to find"), "{said}");
 }
