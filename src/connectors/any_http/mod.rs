@@ -19,6 +19,7 @@ pub(super) use self::settings::KIND;
 
 use self::json::Body;
 use self::pointer::{Pointer, id, says_something};
+use super::discretion::of_prepared;
 use super::routing::is_routing;
 use super::template::{Context, Template};
 use super::{Asked, CheckStep, Destination, Limits, UnknownPolicy, Unsendable, Verdict};
@@ -127,15 +128,15 @@ impl AnyHttp {
         HeaderValue::try_from(format!("leadsync-{hex}")).unwrap_or_else(|_| HeaderValue::from_static("leadsync"))
     }
 
-    fn read_created(&self, reply: &Reply) -> Verdict {
+    fn read_created(&self, about: &Prepared, reply: &Reply) -> Verdict {
         let code = reply.status.as_u16();
         let json = reply.json();
         if let Some(success) = &self.success {
             let Some(json) = &json else { return unknown(format!("{code} with a reply that is no JSON")) };
             match success.said(json) {
                 Some(true) => {}
-                Some(false) => return self.refused_in_success(reply, json),
-                None if self.is_duplicate(reply) => return self.refused(reply, Some(json)),
+                Some(false) => return self.refused_in_success(about, reply, json),
+                None if self.is_duplicate(about, reply) => return self.refused(about, reply, Some(json)),
                 None => return unknown(format!("{code} without a word of success: {}", reply.message())),
             }
         }
@@ -152,10 +153,19 @@ impl AnyHttp {
         Verdict::Accepted { remote_id, already: false, note: None }
     }
 
-    fn is_duplicate(&self, reply: &Reply) -> bool {
-        let said = reply.said().to_lowercase();
-        self.duplicate.status == Some(reply.status.as_u16())
-            || self.duplicate.words.iter().any(|word| said.contains(word))
+    fn is_duplicate(&self, about: &Prepared, reply: &Reply) -> bool {
+        self.duplicate.status == Some(reply.status.as_u16()) || self.says_duplicate(about, reply)
+    }
+
+    /// Only the server's own words count: it may quote the company "Exists Ltd", or an address with that word in it.
+    fn says_duplicate(&self, about: &Prepared, reply: &Reply) -> bool {
+        if self.duplicate.words.is_empty() {
+            return false;
+        }
+        let mut quoted = of_prepared(about);
+        quoted.value(&about.lead.email);
+        let said = quoted.hide(&reply.said()).to_lowercase();
+        self.duplicate.words.iter().any(|words| said.contains(words))
     }
 
     /// Whether a refused create says that its address is wrong. One that no lead has a part in is wrong for all of them: a
@@ -177,8 +187,8 @@ impl AnyHttp {
     }
 
     /// A refusal in words, unless they say that it is there already.
-    fn refused(&self, reply: &Reply, json: Option<&Value>) -> Verdict {
-        if self.is_duplicate(reply) {
+    fn refused(&self, about: &Prepared, reply: &Reply, json: Option<&Value>) -> Verdict {
+        if self.is_duplicate(about, reply) {
             let pointer = self.duplicate.remote_id.as_ref();
             let remote_id = json.zip(pointer).and_then(|(json, pointer)| id(pointer.at(json, &[])?));
             return Verdict::Accepted { remote_id, already: true, note: None };
@@ -188,8 +198,8 @@ impl AnyHttp {
 
     /// A success whose body says that it is none. Such words may as well be about what came after the lead was created, so
     /// they are final only once a look finds nothing, where there is one.
-    fn refused_in_success(&self, reply: &Reply, json: &Value) -> Verdict {
-        match self.refused(reply, Some(json)) {
+    fn refused_in_success(&self, about: &Prepared, reply: &Reply, json: &Value) -> Verdict {
+        match self.refused(about, reply, Some(json)) {
             Verdict::Refused { field, reason } if self.find.is_some() => Verdict::RefusedUnlessThere { field, reason },
             verdict => verdict,
         }
@@ -306,7 +316,7 @@ impl Destination for AnyHttp {
 
     fn read(&self, asked: Asked, about: &Prepared, reply: &Reply) -> Option<Verdict> {
         match (asked, &self.find) {
-            (Asked::Create, _) if reply.status.is_success() => Some(self.read_created(reply)),
+            (Asked::Create, _) if reply.status.is_success() => Some(self.read_created(about, reply)),
             (Asked::Create, _) if reply.status.is_client_error() => match reply.status {
                 StatusCode::UNAUTHORIZED
                 | StatusCode::PAYMENT_REQUIRED
@@ -314,11 +324,11 @@ impl Destination for AnyHttp {
                 | StatusCode::REQUEST_TIMEOUT
                 | StatusCode::TOO_EARLY
                 | StatusCode::TOO_MANY_REQUESTS => None,
-                StatusCode::FORBIDDEN if !self.is_duplicate(reply) => None,
-                _ if self.is_nowhere(reply) && !self.is_duplicate(reply) => {
+                StatusCode::FORBIDDEN if !self.is_duplicate(about, reply) => None,
+                _ if self.is_nowhere(reply) && !self.is_duplicate(about, reply) => {
                     Some(self.nothing_there("to create leads at", "url", reply))
                 }
-                _ => Some(self.refused(reply, reply.json().as_ref())),
+                _ => Some(self.refused(about, reply, reply.json().as_ref())),
             },
             (Asked::Find, Some(find)) => self.read_found(find, about, reply),
             _ => None,

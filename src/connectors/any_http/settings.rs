@@ -57,7 +57,12 @@ const KEYS: &[Key] = &[
         "\"/data/id\"",
         "where the reply to a create says the lead's id (JSON pointer); a success without it counts as unknown",
     ),
-    key("identity", Kind::Template, "\"{{ lead.email }}\"", "what makes two leads the same lead there; a template over `lead.*` alone"),
+    key(
+        "identity",
+        Kind::Template,
+        "\"{{ lead.email }}\"",
+        "what makes two leads the same lead there; a template over `lead.*` alone",
+    ),
     unset(
         "success.pointer",
         Kind::Text,

@@ -136,6 +136,11 @@ fn a_create_is_read_as_configured() {
     let by_status = format!("{PLAIN}duplicate.status = 409\n");
     assert!(matches!(read(&by_status, 409, "{}"), Some(Verdict::Accepted { already: true, .. })));
     assert!(matches!(read(PLAIN, 409, "{}"), Some(Verdict::Refused { .. })));
+    // An empty text stands in every refusal; none is taken for words.
+    for blank in ["\"\"", "\"  \"", "[\"\", \" \"]", "'[\"\"]'"] {
+        let blank = format!("{PLAIN}duplicate.words = {blank}\n");
+        assert!(matches!(read(&blank, 422, r#"{"message": "no"}"#), Some(Verdict::Refused { .. })), "{blank}");
+    }
     assert!(matches!(read(PLAIN, 404, r#"{"message":"Not Found"}"#), Some(Verdict::AccountWrong { .. })));
     for left_to_the_status in [401, 402, 403, 408, 429, 500, 503] {
         assert_eq!(read(PLAIN, left_to_the_status, "{}"), None, "{left_to_the_status}");
@@ -191,6 +196,32 @@ fn a_success_that_does_not_say_whether_it_is_one_is_unknown_and_one_that_says_no
     assert_eq!(read(&with_equals, no), Verdict::Refused { field: None, reason: reason() });
     for there in [r#"{"result": {"ok": false}, "message": "it exists"}"#, r#"{"message": "it exists"}"#] {
         assert!(matches!(read(&with_find, there), Verdict::Accepted { already: true, .. }), "{there}");
+    }
+}
+
+#[test]
+fn a_refusal_that_quotes_the_lead_is_no_duplicate_for_what_the_lead_is_called() {
+    let destination = destination(&format!("{PLAIN}duplicate.words = [\"Exists\", \"on file\"]\n"));
+    let lead = Lead {
+        email: "exists.now@acme.example".into(),
+        company: Some("Exists Ltd".into()),
+        note: Some("we have her on file since spring".into()),
+        ..Lead::default()
+    };
+    let person = crate::lead::Person { title: Some("On File Clerk".into()), ..Default::default() };
+    let about =
+        Prepared { lead, looked_up: crate::lead::LookUp::Found { person: Box::new(person) }, ..Prepared::default() };
+    for (message, is_there) in [
+        ("exists.now@acme.example is not valid", false),
+        ("company EXISTS LTD is not allowed", false),
+        ("note is too long: we have her on file since spring", false),
+        ("title on file clerk is unknown", false),
+        ("exists.now@acme.example is not valid, though it exists", true),
+        ("Exists Ltd is on file", true),
+    ] {
+        let verdict = destination.read(Asked::Create, &about, &reply(422, &json!({ "message": message }).to_string()));
+        let is_accepted = matches!(verdict, Some(Verdict::Accepted { already: true, .. }));
+        assert_eq!(is_accepted, is_there, "{message}: {verdict:?}");
     }
 }
 
@@ -312,7 +343,10 @@ fn what_is_missing_is_named_by_its_key() {
         "absent_status = 404",
     ] {
         assert_eq!(missing(&format!("{PLAIN}find.{line}\n")), both, "{line}");
-        assert!(refused(&format!("{PLAIN}find.{line}\n")).starts_with("destinations.crm.find.url is not set"), "{line}");
+        assert!(
+            refused(&format!("{PLAIN}find.{line}\n")).starts_with("destinations.crm.find.url is not set"),
+            "{line}"
+        );
     }
     assert_eq!(missing(&format!("{PLAIN}find.found = \"/items\"\n")), both[..1]);
     assert_eq!(missing(&format!("{PLAIN}find = {{ first = false, method = \"GET\" }}\n")), [""; 0]);
@@ -321,7 +355,8 @@ fn what_is_missing_is_named_by_its_key() {
 #[test]
 fn where_each_create_is_preceded_by_a_look_nobody_is_created_who_can_not_be_looked_for() {
     let url = "url = \"https://api.example.com/v1/contacts\"\nbody = '{\"email\": \"{{ lead.email }}\"}'\n";
-    let by_url = "find.url = \"https://api.example.com/v1/contacts?phone={{ lead.phone }}\"\nfind.found = \"/items/*\"\n";
+    let by_url =
+        "find.url = \"https://api.example.com/v1/contacts?phone={{ lead.phone }}\"\nfind.found = \"/items/*\"\n";
     let by_body = "find.url = \"https://api.example.com/v1/search\"\nfind.method = \"POST\"\n\
                    find.body = '{\"phone\": \"{{ lead.phone }}\", \"limit\": 1}'\nfind.found = \"/items/*\"\n";
     let by_answer = "find.url = \"https://api.example.com/v1/contacts?email={{ lead.email }}\"\n\
@@ -364,7 +399,10 @@ fn what_can_not_be_used_is_found_before_the_first_lead() {
     assert!(said.contains("found `authorization`, expected another header"), "{said}");
     for seen in ["{{ person.id }}", "{{ person.work_email or lead.email }}", "{% set p = person %}{{ p.id }}"] {
         let said = plain(&format!("body = '{{}}'\nidentity = \"{seen}\""));
-        assert!(said.contains("destinations.crm.identity: found `person`, expected a template over `lead.*`"), "{said}");
+        assert!(
+            said.contains("destinations.crm.identity: found `person`, expected a template over `lead.*`"),
+            "{said}"
+        );
     }
     let own = format!("{PLAIN}identity = \"{{{{ lead.custom_fields.person or lead.email }}}}\"\n");
     assert_eq!(destination(&own).identity(&ann().lead).unwrap(), "ann+x@acme.example");
