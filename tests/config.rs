@@ -326,6 +326,15 @@ fn what_must_fit_together_is_checked() {
 }
 
 #[test]
+fn a_field_may_be_called_as_a_setting_of_another_kind() {
+    let text = format!("{DESTINATION}[destinations.7targets.fields]\nurl = \"{{{{ lead.source }}}}\"\nbody = \"b\"\n");
+    let settings = parse_with(&text, &[]).unwrap();
+    let fields = settings.destinations["7targets"].section.below("fields");
+    assert_eq!(fields.get("body").map(String::as_str), Some("b"));
+    assert_eq!(fields.get("url").map(String::as_str), Some("{{ lead.source }}"));
+}
+
+#[test]
 fn all_problems_are_reported_at_once_in_the_order_of_the_file() {
     let text = format!("[run]\nlease = 60\nwaait = \"5s\"\n{DESTINATION}rate = \"fast\"\n[retry]\nmax_attempts = 0\n");
     insta::assert_snapshot!(error_with(&text, &[("LEADSYNC_RUN__GRACE", "soon")]), @r#"

@@ -60,7 +60,8 @@ fn place_of_table(table: &str, merged: &Merged) -> Option<Place> {
 /// the wrong case, which the API would ignore.
 fn fields(table: &str, kind: Option<&registry::DestinationKind>, merged: &Merged, problems: &mut Vec<Problem>) {
     let prefix = format!("{table}.fields.");
-    let settings = lookup::names_below(&table.split('.').collect::<Vec<_>>());
+    // What is a setting of another kind may well be a field of this one's API.
+    let settings = lookup::names_below_for(&table.split('.').collect::<Vec<_>>(), kind.map(|kind| kind.name));
     for (path, item) in &merged.items {
         let Some(name) = path.strip_prefix(&prefix) else { continue };
         if settings.iter().any(|setting| setting == name) {

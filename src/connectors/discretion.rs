@@ -9,14 +9,7 @@ impl Verdict {
     /// Without what this lead says of itself, or the look-up of it.
     #[must_use]
     pub fn discreet(self, of: &Prepared) -> Self {
-        let hidden = || {
-            let mut hidden = Hidden::default();
-            of_lead(&of.lead, &mut hidden);
-            if let Some(person) = of.looked_up.person() {
-                of_person(person, &mut hidden);
-            }
-            hidden
-        };
+        let hidden = || of_prepared(of);
         match self {
             Self::Refused { field, reason } => {
                 let hidden = hidden();
@@ -48,6 +41,15 @@ impl LookUpVerdict {
             Self::Answers { .. } | Self::OutOfCredits(_) | Self::AuthExpired => self,
         }
     }
+}
+
+/// What this lead says of itself, or the look-up of it.
+pub(super) fn of_prepared(of: &Prepared) -> Hidden {
+    let mut hidden = of_leads(&[&of.lead]);
+    if let Some(person) = of.looked_up.person() {
+        of_person(person, &mut hidden);
+    }
+    hidden
 }
 
 /// What these leads say of themselves.

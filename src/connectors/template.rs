@@ -226,6 +226,13 @@ impl Template {
         Ok(())
     }
 
+    /// Whether it sees anything of `root`: `lead`, `person`.
+    pub(super) fn sees(&self, root: &str) -> bool {
+        let Ok(template) = self.environment.get_template(NAME) else { return false };
+        let used = template.undeclared_variables(false);
+        used.contains(root)
+    }
+
     /// The field's text for this lead, trimmed; `None` if it is left out.
     ///
     /// # Errors

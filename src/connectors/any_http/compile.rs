@@ -19,6 +19,7 @@ impl AnyHttp {
     pub(super) fn new(section: &Section) -> Result<Self, BuildError> {
         origin(section)?;
         let find = match section.text("find.url") {
+            None if settings::asks(section) => return Err(section.missing("find.url").into()),
             None => None,
             Some(url) => {
                 address(section, "find.url")?;
@@ -58,12 +59,13 @@ impl AnyHttp {
         Ok(Self {
             name: section.name().to_owned(),
             method: settings::method(section, "method"),
+            same_url: !holds_template(&section.need_text("url")?),
             url: Template::compile_address(&section.key("url"), &section.need_text("url")?)?,
             body: body(section, "body")?.ok_or_else(|| section.missing("body"))?,
             headers,
             idempotency_header,
             remote_id: pointer(section, "remote_id")?,
-            identity: template(section, "identity")?.ok_or_else(|| section.missing("identity"))?,
+            identity: identity(section)?,
             success: pointer(section, "success.pointer")?
                 .map(|pointer| Success { pointer, equals: section.text("success.equals").map(str::to_owned) }),
             duplicate: Duplicate {
@@ -79,6 +81,10 @@ impl AnyHttp {
     }
 }
 
+fn holds_template(text: &str) -> bool {
+    text.contains("{{") || text.contains("{%")
+}
+
 fn header_name(section: &Section, key: &str, name: &str) -> Result<HeaderName, BuildError> {
     let reserved = ["authorization", "content-length", "content-type", "host", "transfer-encoding"];
     let header = HeaderName::from_bytes(name.trim().as_bytes())
@@ -88,6 +94,16 @@ fn header_name(section: &Section, key: &str, name: &str) -> Result<HeaderName, B
         return Err(BuildError::bad(section.key(key), format!("`{header}`"), expected));
     }
     Ok(header)
+}
+
+/// Made before anybody is looked up, so that two leads are told to be one before either is sent.
+fn identity(section: &Section) -> Result<Template, BuildError> {
+    let identity = template(section, "identity")?.ok_or_else(|| section.missing("identity"))?;
+    if identity.sees("person") {
+        let expected = "a template over `lead.*` alone: who a lead is must be known before it is looked up";
+        return Err(BuildError::bad(section.key("identity"), "`person`", expected));
+    }
+    Ok(identity)
 }
 
 fn status(section: &Section, key: &str) -> Option<u16> {

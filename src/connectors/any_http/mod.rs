@@ -19,6 +19,7 @@ pub(super) use self::settings::KIND;
 
 use self::json::Body;
 use self::pointer::{Pointer, id, says_something};
+use super::discretion::of_prepared;
 use super::routing::is_routing;
 use super::template::{Context, Template};
 use super::{Asked, CheckStep, Destination, Limits, UnknownPolicy, Unsendable, Verdict};
@@ -32,6 +33,8 @@ pub struct AnyHttp {
     name: String,
     method: Method,
     url: Template,
+    /// Whether every lead is created at the same address.
+    same_url: bool,
     body: Body,
     headers: Vec<(HeaderName, Template)>,
     idempotency_header: Option<HeaderName>,
@@ -93,6 +96,26 @@ impl AnyHttp {
         Ok((request, context))
     }
 
+    /// The question whether the lead is there.
+    ///
+    /// # Errors
+    /// [`Unsendable`] if a template prints something that the lead lacks: another question, or one whose answer could not
+    /// be compared, would say nothing of this lead.
+    fn question(&self, find: &Find, prepared: &Prepared) -> Result<Request, Unsendable> {
+        let unsendable = |reason: String| Unsendable { field: "find", reason };
+        let lacks = |key: &str| unsendable(format!("`find.{key}` prints something that this lead lacks"));
+        let (request, context) = self
+            .request(find.method.clone(), &find.url, prepared)
+            .map_err(|error| unsendable(format!("`find.{}`: {}", error.field, error.reason)))?;
+        if let Some(equals) = &find.equals {
+            let wanted = equals.render(&context).map_err(|error| unsendable(format!("`find.equals`: {error}")))?;
+            wanted.ok_or_else(|| lacks("equals"))?;
+        }
+        let Some(body) = &find.body else { return Ok(request) };
+        let body = body.render(&context).map_err(|error| unsendable(format!("`find.body`: {error}")))?;
+        if body.is_null() { Err(lacks("body")) } else { Ok(request.json(&body)) }
+    }
+
     /// The same for each repeat of a request, another one for what differs: the destination, who the lead is there, and
     /// what is sent. Nothing of the lead can be read from it.
     fn idempotency_key(&self, identity: &str, body: &[u8]) -> HeaderValue {
@@ -105,14 +128,16 @@ impl AnyHttp {
         HeaderValue::try_from(format!("leadsync-{hex}")).unwrap_or_else(|_| HeaderValue::from_static("leadsync"))
     }
 
-    fn read_created(&self, reply: &Reply) -> Verdict {
+    fn read_created(&self, about: &Prepared, reply: &Reply) -> Verdict {
         let code = reply.status.as_u16();
         let json = reply.json();
         if let Some(success) = &self.success {
-            match &json {
-                None => return unknown(format!("{code} with a reply that is no JSON")),
-                Some(json) if !success.is_one(json) => return self.refused(reply, Some(json)),
-                Some(_) => {}
+            let Some(json) = &json else { return unknown(format!("{code} with a reply that is no JSON")) };
+            match success.said(json) {
+                Some(true) => {}
+                Some(false) => return self.refused_in_success(about, reply, json),
+                None if self.is_duplicate(about, reply) => return self.refused(about, reply, Some(json)),
+                None => return unknown(format!("{code} without a word of success: {}", reply.message())),
             }
         }
         let remote_id = match &self.remote_id {
@@ -128,10 +153,37 @@ impl AnyHttp {
         Verdict::Accepted { remote_id, already: false, note: None }
     }
 
-    fn is_duplicate(&self, reply: &Reply) -> bool {
-        let said = reply.said().to_lowercase();
-        self.duplicate.status == Some(reply.status.as_u16())
-            || self.duplicate.words.iter().any(|word| said.contains(word))
+    fn is_duplicate(&self, about: &Prepared, reply: &Reply) -> bool {
+        self.duplicate.status == Some(reply.status.as_u16()) || self.says_duplicate(about, reply)
+    }
+
+    /// Only the server's own words count: it may quote the company "Exists Ltd", or an address with that word in it.
+    fn says_duplicate(&self, about: &Prepared, reply: &Reply) -> bool {
+        if self.duplicate.words.is_empty() {
+            return false;
+        }
+        let mut quoted = of_prepared(about);
+        quoted.value(&about.lead.email);
+        let said = quoted.hide(&reply.said()).to_lowercase();
+        self.duplicate.words.iter().any(|words| said.contains(words))
+    }
+
+    /// Whether a refused create says that its address is wrong. One that no lead has a part in is wrong for all of them: a
+    /// list that was deleted there must not cost thousands of leads.
+    fn is_nowhere(&self, reply: &Reply) -> bool {
+        match reply.status {
+            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => self.same_url || is_routing(reply),
+            StatusCode::GONE => self.same_url,
+            _ => false,
+        }
+    }
+
+    fn nothing_there(&self, what_for: &str, key: &str, reply: &Reply) -> Verdict {
+        let said = format!("{}: {}", reply.status.as_u16(), reply.message());
+        Verdict::AccountWrong {
+            reason: format!("there is nothing {what_for} ({said})"),
+            remedy: format!("check destinations.{}.{key}", self.name),
+        }
     }
 
     /// Whether the first request under the same key is still at work: a repeat is answered with 409 then. Source:
@@ -146,8 +198,8 @@ impl AnyHttp {
     }
 
     /// A refusal in words, unless they say that it is there already.
-    fn refused(&self, reply: &Reply, json: Option<&Value>) -> Verdict {
-        if self.is_duplicate(reply) {
+    fn refused(&self, about: &Prepared, reply: &Reply, json: Option<&Value>) -> Verdict {
+        if self.is_duplicate(about, reply) {
             let pointer = self.duplicate.remote_id.as_ref();
             let remote_id = json.zip(pointer).and_then(|(json, pointer)| id(pointer.at(json, &[])?));
             return Verdict::Accepted { remote_id, already: true, note: None };
@@ -155,10 +207,27 @@ impl AnyHttp {
         Verdict::Refused { field: None, reason: format!("{}: {}", reply.status.as_u16(), reply.message()) }
     }
 
+    /// A success whose body says that it is none. Such words may as well be about what came after the lead was created, so
+    /// they are final only once a look finds nothing, where there is one.
+    fn refused_in_success(&self, about: &Prepared, reply: &Reply, json: &Value) -> Verdict {
+        match self.refused(about, reply, Some(json)) {
+            Verdict::Refused { field, reason } if self.find.is_some() => Verdict::RefusedUnlessThere { field, reason },
+            verdict => verdict,
+        }
+    }
+
     fn read_found(&self, find: &Find, about: &Prepared, reply: &Reply) -> Option<Verdict> {
         let code = reply.status.as_u16();
         if find.absent_status == Some(code) && !is_routing(reply) {
             return Some(Verdict::Absent);
+        }
+        // Nothing at all may be this API's way to say that it is not there, or a wrong address: neither is proven.
+        let says_nothing = find.absent_status == Some(code) && reply.body.is_empty();
+        if matches!(reply.status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED)
+            && is_routing(reply)
+            && !says_nothing
+        {
+            return Some(self.nothing_there("to ask for leads at", "find.url", reply));
         }
         if !reply.status.is_success() {
             // A question that was refused says nothing of the lead.
@@ -167,7 +236,7 @@ impl AnyHttp {
                 .then(|| unknown(format!("it could not say whether it is there ({code}: {})", reply.message())));
         }
         let Some(json) = reply.json() else { return Some(unknown(format!("{code} with a reply that is no JSON"))) };
-        if self.success.as_ref().is_some_and(|success| !success.is_one(&json)) {
+        if self.success.as_ref().is_some_and(|success| success.said(&json) != Some(true)) {
             return Some(unknown(format!("{code}, and it says no success: {}", reply.message())));
         }
         let wanted = match &find.equals {
@@ -193,16 +262,18 @@ impl AnyHttp {
 }
 
 impl Success {
-    fn is_one(&self, json: &Value) -> bool {
-        let Some(value) = self.pointer.at(json, &[]) else { return false };
-        match &self.equals {
+    /// Whether it is one; `None`: nothing stands there, or nothing that says anything.
+    fn said(&self, json: &Value) -> Option<bool> {
+        let value = self.pointer.at(json, &[])?;
+        let is_one = match &self.equals {
             None => says_something(value) && value.as_bool() != Some(false),
             Some(expected) => match value {
                 Value::String(text) => text.trim().eq_ignore_ascii_case(expected.trim()),
                 // `true`, `200`: as JSON writes them.
                 other => serde_json::from_str::<Value>(expected.trim()).is_ok_and(|expected| expected == *other),
             },
-        }
+        };
+        (is_one || says_something(value)).then_some(is_one)
     }
 }
 
@@ -237,6 +308,10 @@ impl Destination for AnyHttp {
         if body.is_null() {
             return Err(Unsendable { field: "body", reason: "this lead has nothing of what is sent".to_owned() });
         }
+        // Where two requests make two leads, nothing is created that nobody could look for first.
+        if let Some(find) = self.find.as_ref().filter(|find| find.first) {
+            self.question(find, prepared)?;
+        }
         let request = request.json(&body);
         Ok(match &self.idempotency_header {
             Some(header) => {
@@ -248,12 +323,7 @@ impl Destination for AnyHttp {
     }
 
     fn find(&self, prepared: &Prepared) -> Option<Request> {
-        let find = self.find.as_ref()?;
-        let (request, context) = self.request(find.method.clone(), &find.url, prepared).ok()?;
-        match &find.body {
-            Some(body) => Some(request.json(&body.render(&context).ok()?)),
-            None => Some(request),
-        }
+        self.question(self.find.as_ref()?, prepared).ok()
     }
 
     fn looks_first(&self) -> bool {
@@ -262,7 +332,7 @@ impl Destination for AnyHttp {
 
     fn read(&self, asked: Asked, about: &Prepared, reply: &Reply) -> Option<Verdict> {
         match (asked, &self.find) {
-            (Asked::Create, _) if reply.status.is_success() => Some(self.read_created(reply)),
+            (Asked::Create, _) if reply.status.is_success() => Some(self.read_created(about, reply)),
             (Asked::Create, _) if reply.status.is_client_error() => match reply.status {
                 StatusCode::UNAUTHORIZED
                 | StatusCode::PAYMENT_REQUIRED
@@ -270,24 +340,15 @@ impl Destination for AnyHttp {
                 | StatusCode::REQUEST_TIMEOUT
                 | StatusCode::TOO_EARLY
                 | StatusCode::TOO_MANY_REQUESTS => None,
-                StatusCode::FORBIDDEN if !self.is_duplicate(reply) => None,
-                StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED
-                    if is_routing(reply) && !self.is_duplicate(reply) =>
-                {
-                    Some(Verdict::AccountWrong {
-                        reason: format!(
-                            "there is nothing to create leads at ({}: {})",
-                            reply.status.as_u16(),
-                            reply.message()
-                        ),
-                        remedy: format!("check destinations.{}.url", self.name),
-                    })
+                StatusCode::FORBIDDEN if !self.is_duplicate(about, reply) => None,
+                _ if self.is_nowhere(reply) && !self.is_duplicate(about, reply) => {
+                    Some(self.nothing_there("to create leads at", "url", reply))
                 }
                 // Not refused: it may be there a moment later.
-                _ if self.is_under_way(reply) && !self.is_duplicate(reply) => {
+                _ if self.is_under_way(reply) && !self.is_duplicate(about, reply) => {
                     Some(unknown(format!("409: {}", reply.message())))
                 }
-                _ => Some(self.refused(reply, reply.json().as_ref())),
+                _ => Some(self.refused(about, reply, reply.json().as_ref())),
             },
             (Asked::Find, Some(find)) => self.read_found(find, about, reply),
             _ => None,

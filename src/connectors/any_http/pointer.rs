@@ -38,16 +38,31 @@ impl Pointer {
         found
     }
 
-    /// Whether an answer is of the kind that it points into: its first step is there, whatever stands there. Without this,
-    /// an error's body would read as "not there".
+    /// Whether an answer is of the kind that it points into, so that what it leads to can be said not to be there. Without
+    /// this, an error's body would read as "not there". Everything before the first list must exist, and a `*` must stand on
+    /// one (or on null, which some APIs write for an empty one); without a list, everything but the last step, that too if
+    /// it is the only one.
     pub(super) fn is_answered_by(&self, within: &Value) -> bool {
-        match (self.0.first().map(String::as_str), within) {
-            (None, _) => true,
-            (Some("*"), within) => within.is_array(),
-            (Some(name), Value::Object(fields)) => fields.contains_key(name),
-            (Some(name), Value::Array(_)) => name.parse::<usize>().is_ok(),
-            _ => false,
+        let mut value = within;
+        for (at, step) in self.0.iter().enumerate() {
+            value = match (step.as_str(), value) {
+                // What the list holds, or that it holds nothing, is the answer.
+                ("*", Value::Array(_)) => return true,
+                (step, Value::Array(items)) => match step.parse::<usize>().map(|at| items.get(at)) {
+                    Ok(Some(inner)) => inner,
+                    Ok(None) => return !self.0[at..].iter().any(|step| step == "*"),
+                    Err(_) => return false,
+                },
+                ("*", Value::Null) => return at > 0,
+                ("*", _) => return false,
+                (name, Value::Object(fields)) => match fields.get(name) {
+                    Some(inner) => inner,
+                    None => return at > 0 && at + 1 == self.0.len(),
+                },
+                _ => return false,
+            };
         }
+        true
     }
 
     /// The value that it leads to with these elements for its stars; further stars stand for the first element.

@@ -58,7 +58,12 @@ const KEYS: &[Key] = &[
         "\"/data/id\"",
         "where the reply to a create says the lead's id (JSON pointer); a success without it counts as unknown",
     ),
-    key("identity", Kind::Template, "\"{{ lead.email }}\"", "what makes two leads the same lead there"),
+    key(
+        "identity",
+        Kind::Template,
+        "\"{{ lead.email }}\"",
+        "what makes two leads the same lead there; a template over `lead.*` alone",
+    ),
     unset(
         "success.pointer",
         Kind::Text,
@@ -174,8 +179,8 @@ const KEYS: &[Key] = &[
 fn missing(section: &Section) -> Vec<MissingSetting> {
     let mut texts = vec!["url", "body"];
     let mut secrets = Vec::new();
-    if section.names("find.url") {
-        texts.push("find.found");
+    if asks(section) {
+        texts.extend(["find.url", "find.found"]);
     }
     match section.text_or_empty("auth.style") {
         "bearer" | "header" => secrets.push("auth.key"),
@@ -202,6 +207,15 @@ fn missing(section: &Section) -> Vec<MissingSetting> {
     let needs_url = matches!(section.text_or_empty("auth.style"), "client_credentials" | "refresh_token" | "password");
     let url = needs_url.then(|| section.need_url("auth.token_url").err()).flatten();
     texts.chain(secrets).chain(url).collect()
+}
+
+/// Whether anything is said of how to ask for a lead. Without the address a mistake there would go unseen, and leads be
+/// created twice. `find.first` and `find.method` have defaults: these say nothing.
+pub(super) fn asks(section: &Section) -> bool {
+    let named = ["url", "body", "found", "equals", "remote_id", "absent_status"];
+    named.iter().any(|name| section.names(&format!("find.{name}")))
+        || section.flag("find.first")
+        || method(section, "find.method") != Method::GET
 }
 
 fn login(section: &Section) -> Result<(Url, Auth), BuildError> {

@@ -141,9 +141,92 @@ fn a_create_is_read_as_configured() {
     assert!(matches!(read(&with_key, 409, under_way), Some(Verdict::Unknown { .. })), "it may be there a moment later");
     assert!(matches!(read(&with_key, 409, "{}"), Some(Verdict::Refused { .. })));
     assert!(matches!(read(PLAIN, 409, under_way), Some(Verdict::Refused { .. })), "nobody sent a key");
+    // An empty text stands in every refusal; none is taken for words.
+    for blank in ["\"\"", "\"  \"", "[\"\", \" \"]", "'[\"\"]'"] {
+        let blank = format!("{PLAIN}duplicate.words = {blank}\n");
+        assert!(matches!(read(&blank, 422, r#"{"message": "no"}"#), Some(Verdict::Refused { .. })), "{blank}");
+    }
     assert!(matches!(read(PLAIN, 404, r#"{"message":"Not Found"}"#), Some(Verdict::AccountWrong { .. })));
     for left_to_the_status in [401, 402, 403, 408, 429, 500, 503] {
         assert_eq!(read(PLAIN, left_to_the_status, "{}"), None, "{left_to_the_status}");
+    }
+}
+
+#[test]
+fn an_address_that_is_the_same_for_all_is_wrong_for_all() {
+    let one = destination(PLAIN);
+    let each = destination(&PLAIN.replace("v1/contacts", "v1/{{ lead.source }}/contacts"));
+    let by_words = destination(&format!("{PLAIN}duplicate.words = [\"there already\"]\n"));
+    let gone = r#"{"message": "this list was deleted"}"#;
+    for status in [404, 405, 410] {
+        let verdict = one.read(Asked::Create, &ann(), &reply(status, gone));
+        let Some(Verdict::AccountWrong { reason, remedy }) = verdict else { panic!("{status}: {verdict:?}") };
+        let expected = format!("there is nothing to create leads at ({status}: this list was deleted)");
+        assert_eq!((reason, remedy.as_str()), (expected, "check destinations.crm.url"));
+        let verdict = each.read(Asked::Create, &ann(), &reply(status, gone));
+        assert!(matches!(verdict, Some(Verdict::Refused { .. })), "{status}: {verdict:?}");
+        let verdict = by_words.read(Asked::Create, &ann(), &reply(status, r#"{"message": "there already"}"#));
+        assert!(matches!(verdict, Some(Verdict::Accepted { already: true, .. })), "{status}: {verdict:?}");
+    }
+    let routing = each.read(Asked::Create, &ann(), &reply(404, r#"{"message": "Not Found"}"#));
+    assert!(matches!(routing, Some(Verdict::AccountWrong { .. })), "{routing:?}");
+}
+
+#[test]
+fn a_success_that_does_not_say_whether_it_is_one_is_unknown_and_one_that_says_no_is_looked_for() {
+    let by_body = "success.pointer = \"/result/ok\"\nduplicate.words = [\"exists\"]\n";
+    let with_find = destination(&format!("{WITH_FIND}{by_body}"));
+    let without = destination(&format!("{PLAIN}{by_body}"));
+    let with_equals = destination(&format!("{PLAIN}success.pointer = \"/result/ok\"\nsuccess.equals = \"yes\"\n"));
+    let read = |destination: &AnyHttp, body: &str| destination.read(Asked::Create, &ann(), &reply(200, body)).unwrap();
+    for silent in [
+        "{}",
+        "[]",
+        r#"{"result": null}"#,
+        r#"{"result": {}}"#,
+        r#"{"result": {"ok": null}}"#,
+        r#"{"result": {"ok": ""}}"#,
+        r#"{"error": "internal"}"#,
+        r#"{"status": "queued"}"#,
+    ] {
+        for destination in [&with_find, &without, &with_equals] {
+            let verdict = read(destination, silent);
+            assert!(matches!(verdict, Verdict::Unknown { .. }), "{silent}: {verdict:?}");
+        }
+    }
+    let no = r#"{"result": {"ok": false}, "message": "no such list"}"#;
+    let reason = || "200: no such list".to_owned();
+    assert_eq!(read(&with_find, no), Verdict::RefusedUnlessThere { field: None, reason: reason() });
+    assert_eq!(read(&without, no), Verdict::Refused { field: None, reason: reason() });
+    assert_eq!(read(&with_equals, no), Verdict::Refused { field: None, reason: reason() });
+    for there in [r#"{"result": {"ok": false}, "message": "it exists"}"#, r#"{"message": "it exists"}"#] {
+        assert!(matches!(read(&with_find, there), Verdict::Accepted { already: true, .. }), "{there}");
+    }
+}
+
+#[test]
+fn a_refusal_that_quotes_the_lead_is_no_duplicate_for_what_the_lead_is_called() {
+    let destination = destination(&format!("{PLAIN}duplicate.words = [\"Exists\", \"on file\"]\n"));
+    let lead = Lead {
+        email: "exists.now@acme.example".into(),
+        company: Some("Exists Ltd".into()),
+        note: Some("we have her on file since spring".into()),
+        ..Lead::default()
+    };
+    let person = crate::lead::Person { title: Some("On File Clerk".into()), ..Default::default() };
+    let about =
+        Prepared { lead, looked_up: crate::lead::LookUp::Found { person: Box::new(person) }, ..Prepared::default() };
+    for (message, is_there) in [
+        ("exists.now@acme.example is not valid", false),
+        ("company EXISTS LTD is not allowed", false),
+        ("note is too long: we have her on file since spring", false),
+        ("title on file clerk is unknown", false),
+        ("exists.now@acme.example is not valid, though it exists", true),
+        ("Exists Ltd is on file", true),
+    ] {
+        let verdict = destination.read(Asked::Create, &about, &reply(422, &json!({ "message": message }).to_string()));
+        let is_accepted = matches!(verdict, Some(Verdict::Accepted { already: true, .. }));
+        assert_eq!(is_accepted, is_there, "{message}: {verdict:?}");
     }
 }
 
@@ -161,9 +244,55 @@ fn a_lead_is_found_by_what_is_equal_and_absent_only_if_the_answer_says_so() {
     for unknown in [r#"{"error": "try later"}"#, "[]", "<html>", ""] {
         assert!(matches!(read(200, unknown), Some(Verdict::Unknown { .. })), "{unknown}");
     }
-    let wrong_address = read(404, "<html>no such page</html>");
-    assert!(matches!(wrong_address, Some(Verdict::Unknown { .. })), "a wrong address proves nothing");
+    assert!(matches!(read(410, r#"{"error": "not found"}"#), Some(Verdict::Unknown { .. })));
+    for (status, body) in [
+        (404, "<html>no such page</html>"),
+        (404, r#"{"detail": "Not Found"}"#),
+        (405, r#"{"message": "method not allowed"}"#),
+    ] {
+        let verdict = read(status, body);
+        let Some(Verdict::AccountWrong { remedy, .. }) = verdict else { panic!("{status} {body}: {verdict:?}") };
+        assert_eq!(remedy, "check destinations.crm.find.url");
+    }
     assert_eq!(read(500, "{}"), None);
+}
+
+#[test]
+fn an_errors_body_never_proves_absence() {
+    let deep = "/data/items/*/item/emails/*";
+    for (found, body, is_absent) in [
+        (deep, r#"{"data": {"items": []}}"#, true),
+        (deep, r#"{"data": {"items": null}}"#, true),
+        (deep, r#"{"data": {"items": [{"item": {"emails": ["bob@acme.example"]}}]}}"#, true),
+        (deep, r#"{"data": null, "errors": [{"message": "try later"}]}"#, false),
+        (deep, r#"{"data": {}}"#, false),
+        (deep, r#"{"data": {"message": "try later"}}"#, false),
+        (deep, r#"{"data": {"items": {}}}"#, false),
+        (deep, r#"{"data": {"items": "none"}}"#, false),
+        (deep, r#"{"data": [], "error": "try later"}"#, false),
+        ("/items/*/email", r#"{"items": null}"#, true),
+        ("/items/*/email", r#"{"items": false}"#, false),
+        ("/*/email", "[]", true),
+        ("/*/email", "null", false),
+        ("/*/email", "{}", false),
+        ("/items/0/email", r#"{"items": []}"#, true),
+        ("/items/0/email", r#"{"items": null}"#, false),
+        ("/0/items/*/email", r#"[{"items": []}]"#, true),
+        ("/0/items/*/email", r#"[{"error": "try later"}]"#, false),
+        ("/0/items/*/email", "[]", false),
+        ("/data/email", r#"{"data": {}}"#, true),
+        ("/data/email", r#"{"data": {"email": null}}"#, true),
+        ("/data/email", r#"{"data": null}"#, false),
+        ("/data/email", r#"{"data": "try later"}"#, false),
+        ("/data/email", r#"{"error": "try later"}"#, false),
+        ("/email", r#"{"email": ""}"#, true),
+        ("/email", r#"{"error": "try later"}"#, false),
+    ] {
+        let destination = destination(&WITH_FIND.replace("/items/*/email", found));
+        let verdict = destination.read(Asked::Find, &ann(), &reply(200, body)).unwrap();
+        assert_eq!(verdict == Verdict::Absent, is_absent, "{found} in {body}: {verdict:?}");
+        assert!(is_absent || matches!(verdict, Verdict::Unknown { .. }), "{found} in {body}: {verdict:?}");
+    }
 }
 
 #[test]
@@ -209,6 +338,47 @@ fn what_is_missing_is_named_by_its_key() {
     let client = ["client_id", "client_secret", "token_url"].map(|key| format!("destinations.crm.auth.{key}"));
     assert_eq!(style("client_credentials"), client);
     assert_eq!(missing(&format!("{PLAIN}find.url = \"https://api.example.com/x\"\n")), ["destinations.crm.find.found"]);
+    let both = ["destinations.crm.find.url", "destinations.crm.find.found"];
+    for line in [
+        "first = true",
+        "method = \"POST\"",
+        "body = '{}'",
+        "equals = \"{{ lead.email }}\"",
+        "remote_id = \"/id\"",
+        "absent_status = 404",
+    ] {
+        assert_eq!(missing(&format!("{PLAIN}find.{line}\n")), both, "{line}");
+        assert!(
+            refused(&format!("{PLAIN}find.{line}\n")).starts_with("destinations.crm.find.url is not set"),
+            "{line}"
+        );
+    }
+    assert_eq!(missing(&format!("{PLAIN}find.found = \"/items\"\n")), both[..1]);
+    assert_eq!(missing(&format!("{PLAIN}find = {{ first = false, method = \"GET\" }}\n")), [""; 0]);
+}
+
+#[test]
+fn where_each_create_is_preceded_by_a_look_nobody_is_created_who_can_not_be_looked_for() {
+    let url = "url = \"https://api.example.com/v1/contacts\"\nbody = '{\"email\": \"{{ lead.email }}\"}'\n";
+    let by_url =
+        "find.url = \"https://api.example.com/v1/contacts?phone={{ lead.phone }}\"\nfind.found = \"/items/*\"\n";
+    let by_body = "find.url = \"https://api.example.com/v1/search\"\nfind.method = \"POST\"\n\
+                   find.body = '{\"phone\": \"{{ lead.phone }}\", \"limit\": 1}'\nfind.found = \"/items/*\"\n";
+    let by_answer = "find.url = \"https://api.example.com/v1/contacts?email={{ lead.email }}\"\n\
+                     find.found = \"/items/*/phone\"\nfind.equals = \"{{ lead.phone }}\"\n";
+    let mut with_phone = ann();
+    with_phone.lead.phone = Some("+14155550100".into());
+    for (find, key) in [(by_url, "url"), (by_body, "body"), (by_answer, "equals")] {
+        let careful = destination(&format!("{url}{find}find.first = true\n"));
+        let error = careful.create(&ann()).unwrap_err();
+        assert_eq!(error.field, "find");
+        assert!(error.reason.contains(&format!("`find.{key}`")) && error.reason.contains("this lead lacks"), "{error}");
+        assert!(careful.find(&ann()).is_none());
+        assert!(careful.create(&with_phone).is_ok() && careful.find(&with_phone).is_some(), "{key}");
+        // Where a look only settles a doubt, the lead is created.
+        let plain = destination(&format!("{url}{find}"));
+        assert!(plain.create(&ann()).is_ok() && plain.find(&ann()).is_none(), "{key}");
+    }
 }
 
 #[test]
@@ -232,6 +402,15 @@ fn what_can_not_be_used_is_found_before_the_first_lead() {
     assert!(said.contains("a JSON pointer, which begins with a slash"), "{said}");
     let said = plain("body = '{}'\nheaders.Authorization = \"Bearer x\"");
     assert!(said.contains("found `authorization`, expected another header"), "{said}");
+    for seen in ["{{ person.id }}", "{{ person.work_email or lead.email }}", "{% set p = person %}{{ p.id }}"] {
+        let said = plain(&format!("body = '{{}}'\nidentity = \"{seen}\""));
+        assert!(
+            said.contains("destinations.crm.identity: found `person`, expected a template over `lead.*`"),
+            "{said}"
+        );
+    }
+    let own = format!("{PLAIN}identity = \"{{{{ lead.custom_fields.person or lead.email }}}}\"\n");
+    assert_eq!(destination(&own).identity(&ann().lead).unwrap(), "ann+x@acme.example");
     let said = plain("body = '{}'\nunknown = \"find\"");
     assert!(said.contains("found \"find\" without a way to find"), "{said}");
 }

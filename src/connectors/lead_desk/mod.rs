@@ -11,6 +11,7 @@
 //! <https://leaddesk.com/docs/introduction-rest-api/>; for fields and answers, `certified-connectors/LeadDesk` of the
 //! repository `microsoft/PowerPlatformConnectors` and the client `bartlomiejbeta/LeadDeskApiClientLib`.
 
+mod blame;
 mod fields;
 mod list;
 mod original;
@@ -144,7 +145,8 @@ impl Destination for LeadDesk {
         let Ok(ours) = phone(&prepared.lead) else { return false };
         let Some(body) = reply.json() else { return false };
         let named = wire::phones(wire::contact(&body));
-        !named.is_empty() && !named.iter().any(|theirs| wire::is_same_number(ours, theirs))
+        let is_ours = |theirs: &String| wire::is_same_number(ours, theirs) || wire::may_be_same_number(ours, theirs);
+        !named.is_empty() && !named.iter().any(is_ours)
     }
 
     fn check(&self, replies: &[Reply]) -> CheckStep {

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::settings::LeadDeskSettings;
-use super::{Api, Keys, wire};
+use super::{Api, Keys, blame, wire};
 use crate::connectors::registry::BuildError;
 use crate::connectors::routing::is_routing;
 use crate::connectors::{Asked, CheckStep, Verdict};
@@ -85,7 +85,7 @@ impl Rest {
             return Some(self.not_there(&self.contacts_url, "contacts_path", reply));
         }
         let refused = matches!(status, StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY);
-        if refused && self.is_about_the_list(reply) {
+        if refused && self.blames_the_list(reply) {
             let reason = format!("LeadDesk does not know the contact list ({said})");
             let remedy = format!("check {} and {}", keys.key("contact_list_id"), keys.key("list_parameter"));
             return Some((reason, remedy));
@@ -102,10 +102,12 @@ impl Rest {
         )
     }
 
-    fn is_about_the_list(&self, reply: &Reply) -> bool {
-        let said = reply.said().to_lowercase();
-        let names = [self.list_parameter.to_lowercase(), "contact list".into(), "contact_list".into()];
-        names.iter().any(|name| said.contains(name.as_str()))
+    /// Whether the list itself is said to be wrong: unknown, missing, invalid. That a list is only mentioned ("the number is
+    /// blocked on this contact list") says something of the lead.
+    fn blames_the_list(&self, reply: &Reply) -> bool {
+        let own = self.list_parameter.to_lowercase();
+        let names = [own.as_str(), "contact_list_id", "contact_list", "contact list id", "contact list"];
+        blame::falls_on(&names, &reply.said())
     }
 
     fn read_create(&self, reply: &Reply) -> Option<Verdict> {
@@ -115,12 +117,23 @@ impl Rest {
                 let id = text_id(wire::contact(&body).get("id")?)?;
                 Some(Verdict::Accepted { remote_id: Some(id), already: false, note: None })
             }
-            // Perhaps that it is there already.
-            StatusCode::CONFLICT => {
-                Some(Verdict::RefusedUnlessThere { field: None, reason: format!("409: {}", reply.message()) })
+            // Perhaps that it is there already, in whatever words; the list is only mentioned where nothing is wrong with it.
+            StatusCode::CONFLICT | StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY
+                if reply.status == StatusCode::CONFLICT || self.may_be_there(reply) =>
+            {
+                let reason = format!("{}: {}", reply.status.as_u16(), reply.message());
+                Some(Verdict::RefusedUnlessThere { field: None, reason })
             }
             _ => None,
         }
+    }
+
+    fn may_be_there(&self, reply: &Reply) -> bool {
+        let said = reply.said().to_lowercase();
+        let words = [self.list_parameter.to_lowercase()];
+        let words =
+            words.iter().map(String::as_str).chain(["contact list", "contact_list", "exist", "already", "duplicate"]);
+        words.into_iter().any(|words| said.contains(words))
     }
 
     fn read_find(&self, phone: &str, reply: &Reply) -> Option<Verdict> {
@@ -140,14 +153,35 @@ impl Rest {
             let code = reply.status.as_u16();
             return Verdict::Unknown { why: format!("LeadDesk answered {code} without a list: {}", reply.message()) };
         };
-        let is_ours = |contact: &&Value| {
-            let phones = wire::phones(contact);
-            let on_list = contact.get(&self.list_parameter).is_none_or(|list| self.is_our_list(list));
-            on_list && phones.iter().any(|theirs| wire::is_same_number(phone, theirs))
+        let alike = |contact: &Value, is_like: fn(&str, &str) -> bool| {
+            wire::phones(contact).iter().any(|theirs| is_like(phone, theirs))
         };
-        if let Some(contact) = found.contacts.iter().find(is_ours) {
+        let with_our_number = || found.contacts.iter().filter(|contact| alike(contact, wire::is_same_number));
+        if let Some(contact) = with_our_number().find(|contact| self.is_on_our_list(contact) == Some(true)) {
             let note = Some("found by its number on the list".to_owned());
             return Verdict::Accepted { remote_id: contact.get("id").and_then(text_id), already: true, note };
+        }
+        if with_our_number().any(|contact| self.is_on_our_list(contact).is_none()) {
+            return Verdict::AccountWrong {
+                reason:
+                    "asked for one number on one list, LeadDesk answers with a contact that does not say on which list \
+                         it is"
+                        .to_owned(),
+                remedy: format!(
+                    "check {} and {}: what the API does not know it may ignore",
+                    self.keys.key("list_parameter"),
+                    self.keys.key("contact_list_id")
+                ),
+            };
+        }
+        let perhaps = |contact: &&Value| {
+            self.is_on_our_list(contact) != Some(false)
+                && alike(contact, wire::may_be_same_number)
+                && !alike(contact, wire::is_same_number)
+        };
+        if found.contacts.iter().any(|contact| perhaps(&contact)) {
+            let why = "LeadDesk answers with a number too short to be told from another's".to_owned();
+            return Verdict::Unknown { why };
         }
         let silent = found.contacts.iter().any(|contact| wire::phones(contact).is_empty());
         if found.is_whole() && !silent {
@@ -165,13 +199,36 @@ impl Rest {
         }
     }
 
-    fn is_our_list(&self, said: &Value) -> bool {
-        match (&self.list, wire::count(said)) {
-            (Value::Number(ours), Some(theirs)) => ours.as_u64() == Some(theirs),
-            (Value::String(ours), _) => said.as_str() == Some(ours),
-            _ => true,
+    /// Whether a contact is on our list; `None` if it does not say, or in a way that can't be compared: a server that
+    /// ignored the question for one list answers from all of them.
+    fn is_on_our_list(&self, contact: &Value) -> Option<bool> {
+        let names = [self.list_parameter.as_str(), "contact_list_id", "contact_list"];
+        names.into_iter().filter_map(|name| contact.get(name)).find_map(|list| self.is_our_list(list))
+    }
+
+    fn is_our_list(&self, said: &Value) -> Option<bool> {
+        match (&self.list, said) {
+            (_, Value::Array(lists)) => {
+                let ours: Vec<Option<bool>> = lists.iter().map(|list| self.is_our_list(list)).collect();
+                if ours.contains(&Some(true)) {
+                    return Some(true);
+                }
+                (!ours.is_empty() && ours.iter().all(Option::is_some)).then_some(false)
+            }
+            (Value::Number(_), Value::Object(fields)) => self.is_our_list(fields.get("id").filter(|id| is_plain(id))?),
+            (Value::String(_), Value::Object(fields)) => {
+                self.is_our_list(fields.get("name").filter(|it| is_plain(it))?)
+            }
+            (Value::Number(ours), said) => wire::count(said).map(|theirs| ours.as_u64() == Some(theirs)),
+            (Value::String(ours), Value::String(theirs)) => Some(theirs.trim() == ours),
+            _ => None,
         }
     }
+}
+
+/// A text or a number.
+fn is_plain(value: &Value) -> bool {
+    value.is_string() || value.is_number()
 }
 
 /// A page of a collection.

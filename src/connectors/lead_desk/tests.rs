@@ -173,8 +173,24 @@ fn numbers_are_the_same_however_they_are_written() {
     for theirs in ["+358 40 123 4567", "00358401234567", "358401234567", "040 123 4567", "(0)40-1234567"] {
         assert!(wire::is_same_number("+358401234567", theirs), "{theirs}");
     }
-    for theirs in ["+358401234568", "", "4567", "+46401234567", "0501234567"] {
+    assert!(wire::is_same_number("+358401234567", "+358 (0)40 123 4567"));
+    for theirs in [
+        "+358401234568",
+        "",
+        "4567",
+        "+46401234567",
+        "0501234567",
+        // Seven digits, which end somebody else's number too.
+        "1234567",
+        "09 1234567",
+        // Whole numbers, of other countries.
+        "+401234567",
+        "00401234567",
+    ] {
         assert!(!wire::is_same_number("+358401234567", theirs), "{theirs}");
+    }
+    for (theirs, may_be) in [("1234567", true), ("234567", true), ("34567", false), ("", false), ("+1234567", false)] {
+        assert_eq!(wire::may_be_same_number("+358401234567", theirs), may_be, "{theirs}");
     }
 }
 

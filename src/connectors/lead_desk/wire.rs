@@ -2,8 +2,11 @@
 
 use serde_json::Value;
 
-/// Digits that two numbers must share at their ends to be the same, where one is written without its country.
-const SHARED_DIGITS: usize = 6;
+/// Digits that two numbers must share at their ends to be the same, where one is written without its country: fewer, and
+/// somebody else's in another country or area ends in them too.
+const SHARED_DIGITS: usize = 8;
+/// With so many they may be: in small countries whole numbers are no longer.
+const PERHAPS_SHARED: usize = 6;
 
 /// A whole number above zero, also where it came as text.
 pub(super) fn id(value: &Value) -> Option<u64> {
@@ -65,10 +68,30 @@ pub(super) fn digits(phone: &str) -> String {
     phone.chars().filter(char::is_ascii_digit).collect()
 }
 
-/// Whether both are one number, however they are written: with or without `+`, `00` or the country.
+/// Whether both are one number, however they are written: with or without `+`, `00` or the country. Two that both name
+/// their country must be equal; else the shorter one, of eight digits or more, must be the other's end.
 pub(super) fn is_same_number(one: &str, other: &str) -> bool {
-    let (one, other) = (digits(one), digits(other));
-    let (one, other) = (one.trim_start_matches('0'), other.trim_start_matches('0'));
+    share(one, other, SHARED_DIGITS)
+}
+
+/// Whether they could be one, though one of them is too short to say so.
+pub(super) fn may_be_same_number(one: &str, other: &str) -> bool {
+    share(one, other, PERHAPS_SHARED)
+}
+
+fn share(one: &str, other: &str, least: usize) -> bool {
+    let both_whole = names_country(one) && names_country(other);
+    let (one, other) = (significant(one), significant(other));
     let (short, long) = if one.len() <= other.len() { (one, other) } else { (other, one) };
-    short == long || (short.len() >= SHARED_DIGITS && long.ends_with(short))
+    !short.is_empty() && (short == long || (!both_whole && short.len() >= least && long.ends_with(&short)))
+}
+
+fn names_country(phone: &str) -> bool {
+    let phone = phone.trim();
+    phone.starts_with('+') || phone.starts_with("00")
+}
+
+/// Its digits without zeros at the front, and without the one that is dialled only at home: `+358 (0)40 …`.
+fn significant(phone: &str) -> String {
+    digits(&phone.replace("(0)", "")).trim_start_matches('0').to_owned()
 }

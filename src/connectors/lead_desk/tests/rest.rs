@@ -83,8 +83,20 @@ fn a_refusal_is_the_leads_unless_it_names_the_list_the_path_or_the_app() {
             assert!(remedy.contains("destinations.calls.contact_list_id"), "{remedy}");
         }
     }
-    let conflict = read(Asked::Create, 409, r#"{"message": "contact exists"}"#);
-    assert!(matches!(conflict, Some(Verdict::RefusedUnlessThere { .. })));
+    for (status, said) in [
+        (409, "contact exists"),
+        (422, "number is blocked on this contact list"),
+        (422, "already exists in contact list"),
+        (400, "phone is invalid on contact list 123"),
+        (422, "contact_list_id 123 has this number"),
+        (422, "Duplicate number"),
+    ] {
+        let verdict = read(Asked::Create, status, &json!({ "message": said }).to_string());
+        let expected = Verdict::RefusedUnlessThere { field: None, reason: format!("{status}: {said}") };
+        assert_eq!(verdict, Some(expected));
+    }
+    let asked = read(Asked::Find, 422, r#"{"message": "number is blocked on this contact list"}"#);
+    assert!(matches!(asked, Some(Verdict::Unknown { .. })), "{asked:?}");
     for asked in [Asked::Create, Asked::Find] {
         for status in [301, 307, 403, 404, 405, 410] {
             let verdict = read(asked, status, "{}");
@@ -110,7 +122,14 @@ fn a_look_believes_only_a_contact_that_names_our_number() {
     for (contacts, count) in [
         (json!([ours]), Some(1)),
         (json!([{"id": 1, "phone": "+358409999999"}, ours]), Some(500)),
-        (json!([{"contact": {"id": 456, "phone_numbers": [{"number": "+358401234567"}]}}]), None),
+        (
+            json!([{"contact": {"id": 456, "phone_numbers": [{"number": "+358401234567"}], "contact_list_id": 123}}]),
+            None,
+        ),
+        (json!([{"id": 456, "phone": "0401234567", "contact_list_id": {"id": 123, "name": "Web"}}]), Some(1)),
+        (json!([{"id": 456, "phone": "0401234567", "contact_list_id": [9, {"id": "123"}]}]), Some(1)),
+        (json!([{"id": 456, "phone": "0401234567", "contact_list": {"id": 123}}]), Some(1)),
+        (json!([{"id": 1, "phone": "0401234567"}, ours]), Some(2)),
     ] {
         assert_eq!(found(&contacts, count), expected, "{contacts}");
     }
@@ -121,6 +140,38 @@ fn a_look_believes_only_a_contact_that_names_our_number() {
     assert_eq!(found(&json!([{"id": 1, "phone": "+3584012345678"}]), Some(1)), Verdict::Absent);
     let elsewhere = json!([{"id": 1, "phone": "+358401234567", "contact_list_id": 9}]);
     assert_eq!(found(&elsewhere, Some(1)), Verdict::Absent);
+    let elsewhere = json!([{"id": 1, "phone": "+358401234567", "contact_list_id": {"id": 9}}]);
+    assert_eq!(found(&elsewhere, Some(1)), Verdict::Absent);
+    // Seven digits are neither ours for certain nor certainly another's.
+    let short = json!([{"id": 1, "phone": "1234567", "contact_list_id": 123}]);
+    let verdict = found(&short, Some(1));
+    assert!(matches!(verdict, Verdict::Unknown { .. }), "{verdict:?}");
+}
+
+#[test]
+fn our_number_on_a_list_that_nobody_can_tell_is_not_taken_for_ours() {
+    for list in [json!(null), json!(""), json!("Web"), json!({}), json!({"name": "Web"}), json!([]), json!(["Web", 9])]
+    {
+        let contact = json!([{"id": 1, "phone": "+358401234567", "contact_list_id": list}]);
+        let verdict = found(&contact, Some(1));
+        let Verdict::AccountWrong { reason, remedy } = verdict else { panic!("{contact}: {verdict:?}") };
+        assert!(remedy.contains("destinations.calls.list_parameter"), "{remedy}");
+        assert!(!reason.contains("35840"), "{reason}");
+    }
+    let silent = found(&json!([{"id": 1, "phone": "+358401234567"}]), Some(1));
+    assert!(matches!(silent, Verdict::AccountWrong { .. }), "{silent:?}");
+
+    let by_name = REST.replace("contact_list_id = 123", "contact_list = \"Web\"\nlist_parameter = \"list\"");
+    let look = |list: Value| {
+        let body = json!([{"id": 456, "phone": "+358401234567", "list": list}]);
+        built(&by_name).read(Asked::Find, &full(), &reply(200, &body.to_string())).unwrap()
+    };
+    for list in [json!("Web"), json!({"id": 123, "name": "Web"})] {
+        assert!(matches!(look(list.clone()), Verdict::Accepted { already: true, .. }), "{list}");
+    }
+    for list in [json!(123), json!({"id": 123}), json!(null)] {
+        assert!(matches!(look(list.clone()), Verdict::AccountWrong { .. }), "{list}");
+    }
 }
 
 #[test]
