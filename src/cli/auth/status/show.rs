@@ -107,7 +107,10 @@ fn remarks(view: &View, now: Timestamp) -> Vec<String> {
     let warn = |text: &str| format!("{} {text}", paint(WARN, "!"));
     let mut remarks = Vec::new();
     if view.state == State::NeedsLogin {
-        remarks.push(format!("{} log in again, and put the new refresh token into `refresh_token`", paint(CODE, "→")));
+        remarks.push(format!(
+            "{} log in again: `leadsync auth login NAME`, or put a new refresh token into `refresh_token`",
+            paint(CODE, "→")
+        ));
     }
     if view.is_shared() {
         remarks.push(warn(SHARED));

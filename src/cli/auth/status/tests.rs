@@ -83,9 +83,9 @@ async fn each_state_is_told_with_what_there_is_to_know() {
     b_soon     expires soon       expires in 1 min (2026-11-22T05:31:59Z) · generation 3 · refreshed 59 min ago by web-1 (process 17, run 7)
     c_expired  expired            expired 1 h ago, refreshed when next needed · generation 3 · refreshed 2 h ago by web-1 (process 17, run 7)
     d_dead     needs login        its refresh token was refused · expires in 59 min (2026-11-22T06:29:59Z) · generation 4 · refreshed 1 min ago by web-1 (process 17, run 7)
-               → log in again, and put the new refresh token into `refresh_token`
+               → log in again: `leadsync auth login NAME`, or put a new refresh token into `refresh_token`
     e_never    needs login        it was refused
-               → log in again, and put the new refresh token into `refresh_token`
+               → log in again: `leadsync auth login NAME`, or put a new refresh token into `refresh_token`
     f_first    refresh under way  nobody else begins one before 2026-11-22T05:31:19Z
     g_lost     none yet           asked for when the account is first called
                ! a refresh began and nobody told how it ended; whoever needs a token next looks into it
