@@ -11,6 +11,7 @@ journeys![
     a_refresh_that_is_refused_ends_with_2_and_one_that_is_not_answered_with_4,
     after_a_new_key_the_old_one_is_not_needed,
     the_key_file_of_sqlite_is_changed_in_the_same_way,
+    an_examination_tells_what_is_wrong_and_changes_nothing,
 ];
 
 const OLD: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
@@ -166,4 +167,40 @@ async fn the_key_file_of_sqlite_is_changed_in_the_same_way(kind: Kind) {
     std::fs::write(&file, newest).unwrap();
     bench.import(&csv([1, 2])).await.ends(0).says("skipped 1");
     assert_eq!(bench.asked("token"), 1);
+}
+
+/// `doctor --json`: level and check of what it found for one account, and its exit code.
+async fn examined(bench: &Bench, account: Option<&str>, code: i32) -> Vec<(String, String)> {
+    let said = bench.leadsync(&["doctor", "--json"]).await.ends(code);
+    let told: Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(told["exit_code"], code);
+    let findings = told["findings"].as_array().unwrap().iter();
+    let text = |finding: &Value, name: &str| finding[name].as_str().unwrap().to_owned();
+    findings
+        .filter(|finding| finding["account"].as_str() == account)
+        .map(|finding| (text(finding, "level"), text(finding, "check")))
+        .collect()
+}
+
+async fn an_examination_tells_what_is_wrong_and_changes_nothing(kind: Kind) {
+    let found = |level: &str, check: &str| (level.to_owned(), check.to_owned());
+    let bench = Bench::new(kind).await;
+    // No database is made by looking at it.
+    assert!(examined(&bench, None, 2).await.contains(&found("FAIL", "database")));
+    bench.queue(&csv(1..=3)).await;
+    let fine = examined(&bench, Some("7targets"), 0).await;
+    assert!(fine.iter().all(|(level, _)| level == "OK"), "{fine:?}");
+    assert!(fine.contains(&found("OK", "token")) && fine.contains(&found("OK", "account")), "{fine:?}");
+    let calls = bench.sandbox.totals().requests;
+    bench.leadsync(&["pause", "7targets", "--why", "audit"]).await.ends(0);
+    assert!(examined(&bench, Some("7targets"), 0).await.contains(&found("WARN", "pause")));
+    assert_eq!(bench.sandbox.totals().requests, calls, "nobody is called while the account is paused");
+    bench.leadsync(&["resume", "7targets"]).await.ends(0);
+    bench.set("destinations.7targets.assistant_email", "nobody@sandbox.example");
+    assert!(examined(&bench, Some("7targets"), 2).await.contains(&found("FAIL", "account")));
+    bench.sandbox.go_down();
+    assert!(examined(&bench, Some("7targets"), 4).await.contains(&found("FAIL", "connection")));
+    bench.sandbox.come_back();
+    let untouched = "SELECT count(*) FROM leads WHERE state = 'received' AND attempts = 0 AND lease_token IS NULL";
+    assert_eq!((bench.number(untouched), bench.leads().len()), (3, 0));
 }
