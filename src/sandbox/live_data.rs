@@ -75,8 +75,8 @@ impl Service for LiveData {
 
     fn authorise(&self, operation: Operation, request: &Incoming, tokens: &Tokens) -> Result<Caller, Answer> {
         let token = request.bearer().unwrap_or_default();
-        match tokens.account(API, token) {
-            Some(account) => Ok(Caller::with_token(account, token)),
+        match tokens.known(API, token) {
+            Some(known) => Ok(Caller::with_token(known, token)),
             None if token == self.options.api_key.expose() => Ok(Caller::with_key("api-key")),
             None => Err(self.refusal(operation, StatusCode::UNAUTHORIZED, "Unauthorized")),
         }

@@ -15,7 +15,7 @@ use super::options::SandboxOptions;
 use super::refresh::RefreshTotals;
 use super::reply::Answer;
 use super::request::Incoming;
-use super::tokens::Tokens;
+use super::tokens::{Known, Tokens};
 use super::{lead_bank, lead_connector, lead_desk, live_data, plain_crm, seven_targets};
 
 /// How a service is declared.
@@ -130,17 +130,24 @@ pub(super) struct Caller {
     pub(super) account: String,
     /// The access token, to revoke it; `None`: a key that can't be.
     pub(super) token: Option<String>,
+    /// What the token was granted, space separated.
+    pub(super) scope: String,
 }
 
 impl Caller {
     /// By an access token.
-    pub(super) fn with_token(account: String, token: &str) -> Self {
-        Self { account, token: Some(token.to_owned()) }
+    pub(super) fn with_token(known: Known, token: &str) -> Self {
+        Self { account: known.account, token: Some(token.to_owned()), scope: known.scope }
+    }
+
+    /// Whether it was granted one of these scopes; a key may everything.
+    pub(super) fn may(&self, scopes: &[&str]) -> bool {
+        self.token.is_none() || self.scope.split(' ').any(|granted| scopes.contains(&granted))
     }
 
     /// By a key that never expires.
     pub(super) fn with_key(account: &str) -> Self {
-        Self { account: account.to_owned(), token: None }
+        Self { account: account.to_owned(), token: None, scope: String::new() }
     }
 }
 

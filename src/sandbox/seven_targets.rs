@@ -276,8 +276,8 @@ impl Service for SevenTargets {
     }
 
     fn authorise(&self, operation: Operation, request: &Incoming, tokens: &Tokens) -> Result<Caller, Answer> {
-        let known = request.bearer().and_then(|token| Some((tokens.account(API, token)?, token)));
-        let Some((account, token)) = known else {
+        let known = request.bearer().and_then(|token| Some((tokens.known(API, token)?, token)));
+        let Some((known, token)) = known else {
             return Err(self.refusal(operation, StatusCode::UNAUTHORIZED, "Unauthorized"));
         };
         let user = self.options.user_identifier.as_deref();
@@ -285,7 +285,7 @@ impl Service for SevenTargets {
             let why = "Forbidden: 7ts-user-identifier is missing or unknown";
             return Err(self.refusal(operation, StatusCode::FORBIDDEN, why));
         }
-        Ok(Caller::with_token(account, token))
+        Ok(Caller::with_token(known, token))
     }
 
     fn concerns(&self, operation: Operation, request: &Incoming) -> Vec<String> {

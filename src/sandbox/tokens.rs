@@ -17,6 +17,14 @@ struct Grant {
     expires: Instant,
 }
 
+/// Of a token that was good when it was looked at.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Known {
+    pub(super) account: String,
+    /// What it was granted, space separated.
+    pub(super) scope: String,
+}
+
 /// The tokens that are good. They are random, so that none outlives the process that issued it.
 #[derive(Default)]
 pub(super) struct Tokens {
@@ -41,23 +49,12 @@ impl Tokens {
         token
     }
 
-    /// Whose token it is, if it is good for this service at this moment.
-    pub(super) fn account(&self, api: Api, token: &str) -> Option<String> {
+    /// Whose token it is and what it may, if it is good for this service at this moment: told at once, since it may be
+    /// revoked at the next.
+    pub(super) fn known(&self, api: Api, token: &str) -> Option<Known> {
         let grants = self.grants.lock().unwrap_or_else(PoisonError::into_inner);
         let grant = grants.get(token).filter(|grant| grant.api == api && grant.expires > Instant::now())?;
-        Some(grant.account.clone())
-    }
-
-    /// Whether it was granted one of these scopes.
-    pub(super) fn may(&self, token: &str, scopes: &[&str]) -> bool {
-        let grants = self.grants.lock().unwrap_or_else(PoisonError::into_inner);
-        grants.get(token).is_some_and(|grant| grant.scope.split(' ').any(|granted| scopes.contains(&granted)))
-    }
-
-    /// What it was granted, space separated.
-    pub(super) fn scope(&self, token: &str) -> String {
-        let grants = self.grants.lock().unwrap_or_else(PoisonError::into_inner);
-        grants.get(token).map(|grant| grant.scope.clone()).unwrap_or_default()
+        Some(Known { account: grant.account.clone(), scope: grant.scope.clone() })
     }
 
     /// Makes one invalid.
@@ -81,10 +78,9 @@ mod tests {
     async fn a_token_is_good_for_its_service_until_it_expires() {
         let tokens = Tokens::default();
         let token = tokens.issue(LIVE_DATA, "a", "read", Duration::from_secs(60));
-        assert_eq!(tokens.account(LIVE_DATA, &token).as_deref(), Some("a"));
-        assert_eq!(tokens.account(SEVEN_TARGETS, &token), None);
-        assert!(tokens.may(&token, &["write", "read"]) && !tokens.may(&token, &["write"]));
+        assert_eq!(tokens.known(LIVE_DATA, &token), Some(Known { account: "a".into(), scope: "read".into() }));
+        assert_eq!(tokens.known(SEVEN_TARGETS, &token), None);
         tokio::time::advance(Duration::from_secs(60)).await;
-        assert_eq!(tokens.account(LIVE_DATA, &token), None);
+        assert_eq!(tokens.known(LIVE_DATA, &token), None);
     }
 }

@@ -160,7 +160,7 @@ impl Service for LeadBank {
             return Err(source_ip_not_allowed());
         }
         let token = request.bearer().unwrap_or_default();
-        let Some(account) = tokens.account(API, token) else {
+        let Some(known) = tokens.known(API, token) else {
             return Err(self.refusal(operation, StatusCode::UNAUTHORIZED, "The access token is invalid or expired."));
         };
         let scopes: &[&str] = match operation {
@@ -168,11 +168,12 @@ impl Service for LeadBank {
             EVENTS => &["event/read"],
             _ => &["entity/read", "entity/read_write"],
         };
-        if !tokens.may(token, scopes) {
+        let caller = Caller::with_token(known, token);
+        if !caller.may(scopes) {
             let detail = format!("The access token lacks the scope {}.", scopes.join(" or "));
             return Err(problem(StatusCode::FORBIDDEN, "operation_not_allowed", &detail, &[]));
         }
-        Ok(Caller::with_token(account, token))
+        Ok(caller)
     }
 
     fn concerns(&self, operation: Operation, request: &Incoming) -> Vec<String> {

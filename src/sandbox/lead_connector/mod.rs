@@ -149,8 +149,8 @@ impl Service for LeadConnector {
         let bearer = request.bearer().unwrap_or_default();
         let caller = if bearer == self.options.private_token.expose() {
             Caller::with_key(&self.options.location_id)
-        } else if let Some(account) = tokens.account(API, bearer) {
-            Caller::with_token(account, bearer)
+        } else if let Some(known) = tokens.known(API, bearer) {
+            Caller::with_token(known, bearer)
         } else {
             return Err(refused(StatusCode::UNAUTHORIZED, "Invalid token: access token is invalid"));
         };
@@ -167,10 +167,8 @@ impl Service for LeadConnector {
             return forbidden(if of_agency { agency_only } else { "The token does not have access to this location." });
         }
         // A private integration has what it was made with: here, everything of its location.
-        match (&caller.token, scope) {
-            (Some(token), Some(scope)) if !tokens.may(token, &[scope]) => {
-                forbidden("The token is not authorized for this scope.")
-            }
+        match scope {
+            Some(scope) if !caller.may(&[scope]) => forbidden("The token is not authorized for this scope."),
             _ => Ok(caller),
         }
     }

@@ -249,9 +249,8 @@ impl LeadConnector {
             }
             _ if !self.active.is_on() => inactive(),
             (_, Some(location)) => {
-                let scope = call.caller.and_then(|caller| caller.token.as_deref());
-                let scope = scope.map(|token| call.tokens.scope(token)).unwrap_or_default();
-                spelling.answer(self.issued(call, &location, &scope))
+                let scope = call.caller.map_or("", |caller| &caller.scope);
+                spelling.answer(self.issued(call, &location, scope))
             }
         }
     }

@@ -132,8 +132,8 @@ impl Service for LeadDesk {
             return right.then(|| Caller::with_key("auth-key")).ok_or_else(refused);
         }
         let token = request.bearer().unwrap_or_default();
-        match tokens.account(API, token) {
-            Some(account) => Ok(Caller::with_token(account, token)),
+        match tokens.known(API, token) {
+            Some(known) => Ok(Caller::with_token(known, token)),
             None if token == self.options.access_token.expose() => Ok(Caller::with_key(&self.options.username)),
             None => Err(self.refusal(operation, StatusCode::UNAUTHORIZED, "Unauthorized")),
         }

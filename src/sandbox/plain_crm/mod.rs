@@ -126,9 +126,9 @@ impl Service for Crm {
             return Ok(Caller::with_key("api-key"));
         }
         if let Some(token) = request.bearer()
-            && let Some(account) = tokens.account(API, token)
+            && let Some(known) = tokens.known(API, token)
         {
-            return Ok(Caller::with_token(account, token));
+            return Ok(Caller::with_token(known, token));
         }
         let right = |(user, password): &(String, String)| {
             *user == self.options.username && password == self.options.password.expose()
