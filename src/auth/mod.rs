@@ -209,6 +209,8 @@ pub enum AuthError {
     NeedsLogin {
         /// What happened.
         why: String,
+        /// Whether that is done with a browser; else with a new refresh token in the configuration.
+        by_browser: bool,
     },
     /// The token service can't be reached, is overloaded or broken.
     #[error("{why}")]
@@ -239,9 +241,10 @@ impl AuthError {
     pub fn remedy(&self) -> Option<&str> {
         match self {
             Self::Refused { remedy, .. } => Some(remedy),
-            Self::NeedsLogin { .. } => {
+            Self::NeedsLogin { by_browser: true, .. } => {
                 Some("log in again: `leadsync auth login NAME`, or put a new refresh token into `refresh_token`")
             }
+            Self::NeedsLogin { by_browser: false, .. } => Some("put a new refresh token into `refresh_token`"),
             Self::Unreadable { .. } => {
                 Some("check the address of the token service; a proxy may have answered instead")
             }

@@ -53,6 +53,7 @@ impl Grant {
         if self.exchanges_only() && matches!(with, With::Refresh(_)) && is_spent(reply) {
             return Err(AuthError::NeedsLogin {
                 why: format!("its refresh token was refused ({told}): it was used before, has expired or was revoked"),
+                by_browser: self.browser.is_some(),
             });
         }
         if let Some((reason, remedy)) = self.known_refusals.iter().find_map(|known| known(reply)) {

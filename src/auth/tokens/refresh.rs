@@ -130,7 +130,7 @@ impl Errand<'_> {
                 sleep(POLL.min(now.until(until)).max(Duration::from_millis(1))).await;
                 Ok(None)
             }
-            RefreshTurn::NeedsLogin { why } => Err(AuthError::NeedsLogin { why }),
+            RefreshTurn::NeedsLogin { why } => Err(self.needs_login(why)),
             RefreshTurn::Yours { lost } if rotates && lost > 1 => {
                 let why =
                     "two exchanges of its refresh token in a row were cut off, so nobody knows whether it is spent";
@@ -248,13 +248,13 @@ impl Errand<'_> {
         }
         let Some(refresh) = opened.refresh().or_else(|| self.grant.seed().cloned()) else {
             self.end_turn(self.shared.clock.now()).await;
-            return Err(AuthError::NeedsLogin { why: never(self.account) });
+            return Err(self.needs_login(self.never()));
         };
         // Counted from the beginning of the turn, so that nothing leaves either if we are suspended from here on.
         let sent = self.send(With::Refresh(&refresh), None, began, over).await;
         let outcome = match (&sent.issued, &sent.result) {
             (Ok(issued), _) => self.keep(opened, issued, sent.asked_at).await,
-            (Err(AuthError::NeedsLogin { why }), _) => self.give_up(generation, why.clone()).await,
+            (Err(AuthError::NeedsLogin { why, .. }), _) => self.give_up(generation, why.clone()).await,
             (Err(error), result) => {
                 match result {
                     // Whether it is spent is not known. The turn stays taken until nothing can be at work any more, and by
@@ -282,11 +282,25 @@ impl Errand<'_> {
         loop {
             // Not the exchange again because the database is away: what was refused once would be refused once more.
             match self.shared.vault.mark_needs_login(key, generation, self.holder, &why).await {
-                Ok(true) => return Err(AuthError::NeedsLogin { why }),
+                Ok(true) => return Err(self.needs_login(why)),
                 Ok(false) => return Ok(None),
                 Err(error) if error.is_unavailable() && began.elapsed() < HOLD => sleep(POLL).await,
                 Err(error) => return Err(error.into()),
             }
+        }
+    }
+
+    fn needs_login(&self, why: String) -> AuthError {
+        AuthError::NeedsLogin { why, by_browser: self.grant.browser.is_some() }
+    }
+
+    /// Nobody has logged in yet. An agency's account is logged in to by the name of a destination that it is for; no
+    /// destination has a dot in its name.
+    fn never(&self) -> String {
+        let name = if self.account.name().contains('.') { "NAME" } else { self.account.name() };
+        match self.grant.browser {
+            Some(_) => format!("nobody has logged in yet; log in: `leadsync auth login {name}`"),
+            None => "it has no refresh token yet: `refresh_token` is not set".to_owned(),
         }
     }
 
@@ -374,13 +388,6 @@ impl Errand<'_> {
             tracing::warn!(account = self.account.name(), "a token request could not be logged: {error}");
         }
     }
-}
-
-/// Nobody has logged in yet. An agency's account is logged in to by the name of a destination that it is for; no
-/// destination has a dot in its name.
-fn never(account: &Account) -> String {
-    let name = if account.name().contains('.') { "NAME" } else { account.name() };
-    format!("nobody has logged in yet; log in: `leadsync auth login {name}`")
 }
 
 /// As the call log keeps it.

@@ -50,7 +50,7 @@ pub async fn status(args: &AuthStatusArgs, context: &Context) -> Outcome {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Login {
     /// With tokens, stored under this key. `rotates`: the key of the chain depends on a secret, the first refresh token.
-    Tokens { key: String, rotates: bool },
+    Tokens { key: String, rotates: bool, by_browser: bool },
     /// With a key that nothing refreshes.
     Static,
     /// Not at all.
@@ -65,7 +65,11 @@ impl Login {
         match account.auth() {
             Auth::None => Self::Open,
             Auth::Static { .. } => Self::Static,
-            Auth::Grant(_) => Self::Tokens { key: account.token_key().to_owned(), rotates: account.rotates() },
+            Auth::Grant(grant) => Self::Tokens {
+                key: account.token_key().to_owned(),
+                rotates: account.rotates(),
+                by_browser: grant.browser.is_some(),
+            },
         }
     }
 }
@@ -126,6 +130,8 @@ struct View {
     standing: Option<TokenStanding>,
     /// The token shown is of another chain than the configuration's refresh token begins, or it can't be told which.
     other_chain: bool,
+    /// Whether it is logged in to with a browser.
+    by_browser: bool,
     frequency: Option<Frequency>,
     /// Other rows of this name: of an earlier login, or of an account that it was before.
     orphans: Vec<String>,
@@ -179,6 +185,7 @@ async fn gather(
             state,
             standing: chosen,
             other_chain,
+            by_browser: matches!(login, Login::Tokens { by_browser: true, .. }),
             frequency: None,
             orphans,
         });
@@ -191,6 +198,7 @@ async fn gather(
             state: State::of(&standing, now),
             standing: Some(standing),
             other_chain: false,
+            by_browser: true,
             frequency: None,
             orphans,
         }));
@@ -205,7 +213,7 @@ async fn gather(
 /// Which of the rows of an account's name is its token now, whether that had to be guessed, and the rest.
 fn choose(mut rows: Vec<TokenStanding>, login: &Login) -> (Option<TokenStanding>, bool, Vec<String>) {
     let (found, guessed) = match login {
-        Login::Tokens { key, rotates } => match rows.iter().position(|row| row.account == *key) {
+        Login::Tokens { key, rotates, .. } => match rows.iter().position(|row| row.account == *key) {
             Some(ours) => (Some(ours), false),
             // The newest chain: the configuration's refresh token may be unset here, or not have been used yet.
             None if *rotates => (newest(&rows), true),

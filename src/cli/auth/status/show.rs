@@ -107,10 +107,11 @@ fn remarks(view: &View, now: Timestamp) -> Vec<String> {
     let warn = |text: &str| format!("{} {text}", paint(WARN, "!"));
     let mut remarks = Vec::new();
     if view.state == State::NeedsLogin {
-        remarks.push(format!(
-            "{} log in again: `leadsync auth login NAME`, or put a new refresh token into `refresh_token`",
-            paint(CODE, "→")
-        ));
+        let remedy = match view.by_browser {
+            true => "log in again: `leadsync auth login NAME`, or put a new refresh token into `refresh_token`",
+            false => "put a new refresh token into `refresh_token`",
+        };
+        remarks.push(format!("{} {remedy}", paint(CODE, "→")));
     }
     if view.is_shared() {
         remarks.push(warn(SHARED));

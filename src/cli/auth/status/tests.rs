@@ -33,11 +33,11 @@ fn row(account: &str, needs_login: Option<&str>, refreshing_until: Option<Timest
 }
 
 fn tokens(key: &str) -> Login {
-    Login::Tokens { key: key.into(), rotates: false }
+    Login::Tokens { key: key.into(), rotates: false, by_browser: true }
 }
 
 fn rotating(key: &str) -> Login {
-    Login::Tokens { key: key.into(), rotates: true }
+    Login::Tokens { key: key.into(), rotates: true, by_browser: true }
 }
 
 async fn views(store: &FakeStore, configured: &[(&'static str, Login)]) -> Vec<View> {
