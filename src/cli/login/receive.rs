@@ -17,10 +17,14 @@ use tokio::time::sleep;
 use url::Url;
 
 use crate::auth::login::{RedirectError, Visit};
+use crate::cli::console::{WARN, paint, say};
 use crate::cli::failure::Failure;
 use crate::exit::Exit;
 use crate::http::message::is_loopback;
 use crate::secret::Secret;
+
+const STRANGER: &str =
+    "Somebody came back from another login (its `state` is not ours). Still waiting: use the address above.";
 
 /// How long nothing is accepted after that failed, so that a machine without file handles is not made busier.
 const RELIEF: Duration = Duration::from_millis(50);
@@ -53,7 +57,8 @@ impl Reception {
         Ok(Self { listener })
     }
 
-    /// Waits for the person to come back.
+    /// Waits for the person to come back. Whoever comes back from another login, or guesses, is told so and ends nothing
+    /// (RFC 6749, 10.12): any page that the browser has open could send it here.
     ///
     /// # Errors
     /// See [`RedirectError`].
@@ -66,8 +71,10 @@ impl Reception {
                     Err(_) => sleep(RELIEF).await,
                 },
                 Some(ended) = connections.join_next() => {
-                    if let Ok(Some(came)) = ended {
-                        return came;
+                    match ended {
+                        Ok(Some(Err(RedirectError::WrongState))) => say(&paint(WARN, STRANGER)),
+                        Ok(Some(came)) => return came,
+                        Ok(None) | Err(_) => {}
                     }
                 }
             }
@@ -100,6 +107,9 @@ fn answer(visit: &Visit, method: &Method, path: &str, query: Option<&str>) -> (R
     let came = visit.read(query.unwrap_or_default());
     let page = match &came {
         Ok(_) => page(StatusCode::OK, "leadsync has what it needs. Go back to the terminal; this page can be closed."),
+        Err(RedirectError::WrongState) => {
+            page(StatusCode::BAD_REQUEST, "This is of another login. Use the address that the terminal shows.")
+        }
         Err(_) => page(StatusCode::BAD_REQUEST, "The login did not succeed. The terminal says why."),
     };
     (page, Some(came))

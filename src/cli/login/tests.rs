@@ -66,18 +66,22 @@ async fn whoever_comes_back_with_our_state_brings_the_code_and_gets_a_page() {
 }
 
 #[tokio::test]
-async fn a_refusal_and_a_wrong_state_end_the_waiting_with_2() {
+async fn a_refusal_ends_the_waiting_with_2_and_a_wrong_state_ends_nothing() {
     for (query, expected) in [
         (
             "error=access_denied&error_description=%3Cscript%3E&state=",
             "the login was refused (access_denied): <script>",
         ),
-        ("code=c1&state=x", "what came back belongs to another login (its `state` is not ours)"),
+        ("code=&state=", "what came back holds no code"),
     ] {
         let at = format!("http://127.0.0.1:{}/callback", free_port().await);
         let (visit, state) = visit_at(&at);
         let reception = Reception::open(&at.parse().unwrap()).await.unwrap();
         let waiting = tokio::spawn(async move { reception.receive(&visit).await });
+        for stranger in ["code=c1&state=x", "error=access_denied", "error=access_denied&state=guess", ""] {
+            let (status, page) = browse(&format!("{at}?{stranger}")).await;
+            assert!(status == 400 && page.contains("another login"), "{page}");
+        }
         let (status, page) = browse(&format!("{at}?{query}{state}")).await;
         assert!(status == 400 && !page.contains("script"), "{page}");
         let failure = said_no(waiting.await.unwrap().unwrap_err());
