@@ -252,7 +252,10 @@ impl AnyHttp {
         };
         Some(match find.found.all(&json).into_iter().find(|(_, value)| is_it(value)) {
             None if find.found.is_answered_by(&json) => Verdict::Absent,
-            None => unknown(format!("{code} with another answer than `find.found` is for: {}", reply.message())),
+            None => unknown(format!(
+                "{code} with another answer than `find.found` is for, or it points to what no answer has: {}",
+                reply.message()
+            )),
             Some((stars, _)) => {
                 let remote_id = find.remote_id.as_ref().and_then(|pointer| id(pointer.at(&json, &stars)?));
                 Verdict::Accepted { remote_id, already: true, note: None }

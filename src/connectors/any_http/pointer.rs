@@ -39,30 +39,12 @@ impl Pointer {
     }
 
     /// Whether an answer is of the kind that it points into, so that what it leads to can be said not to be there. Without
-    /// this, an error's body would read as "not there". Everything before the first list must exist, and a `*` must stand on
-    /// one (or on null, which some APIs write for an empty one); without a list, everything but the last step, that too if
+    /// this, an error's body would read as "not there", and so would every answer to a misspelt pointer. Everything before
+    /// the first list must exist, and a `*` must stand on one (or on null, which some APIs write for an empty one); of what
+    /// a list holds, at least one element must have the rest. Without a list, everything but the last step, that too if
     /// it is the only one.
     pub(super) fn is_answered_by(&self, within: &Value) -> bool {
-        let mut value = within;
-        for (at, step) in self.0.iter().enumerate() {
-            value = match (step.as_str(), value) {
-                // What the list holds, or that it holds nothing, is the answer.
-                ("*", Value::Array(_)) => return true,
-                (step, Value::Array(items)) => match step.parse::<usize>().map(|at| items.get(at)) {
-                    Ok(Some(inner)) => inner,
-                    Ok(None) => return !self.0[at..].iter().any(|step| step == "*"),
-                    Err(_) => return false,
-                },
-                ("*", Value::Null) => return at > 0,
-                ("*", _) => return false,
-                (name, Value::Object(fields)) => match fields.get(name) {
-                    Some(inner) => inner,
-                    None => return at > 0 && at + 1 == self.0.len(),
-                },
-                _ => return false,
-            };
-        }
-        true
+        is_answered(&self.0, within, Depth::Top)
     }
 
     /// The value that it leads to with these elements for its stars; further stars stand for the first element.
@@ -72,6 +54,38 @@ impl Pointer {
             ("*", Value::Array(items)) => items.get(stars.next().unwrap_or(0)),
             (name, value) => one_step(value, name),
         })
+    }
+}
+
+/// How far into an answer a pointer has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Depth {
+    Top,
+    Within,
+    /// In an element of a list.
+    InList,
+}
+
+fn is_answered(steps: &[String], value: &Value, depth: Depth) -> bool {
+    let Some((step, rest)) = steps.split_first() else { return true };
+    let deeper = if depth == Depth::InList { depth } else { Depth::Within };
+    match (step.as_str(), value) {
+        // What the list holds, or that it holds nothing, is the answer.
+        ("*", Value::Array(items)) => {
+            items.is_empty() || items.iter().any(|item| is_answered(rest, item, Depth::InList))
+        }
+        ("*", Value::Null) => depth != Depth::Top,
+        ("*", _) => false,
+        (step, Value::Array(items)) => match step.parse::<usize>().map(|at| items.get(at)) {
+            Ok(Some(inner)) => is_answered(rest, inner, deeper),
+            Ok(None) => !rest.iter().any(|step| step == "*"),
+            Err(_) => false,
+        },
+        (name, Value::Object(fields)) => match fields.get(name) {
+            Some(inner) => is_answered(rest, inner, deeper),
+            None => depth == Depth::Within && rest.is_empty(),
+        },
+        _ => false,
     }
 }
 
