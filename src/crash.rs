@@ -75,7 +75,7 @@ mod armed {
         "finish_run",
     ];
     /// Requests, by the names that the call log gives them.
-    const REQUESTS: [&str; 6] = ["check", "token", "lookup", "create", "find", "complete"];
+    const REQUESTS: [&str; 7] = ["check", "token", "lookup", "create", "find", "repeat", "complete"];
 
     impl At {
         fn name(self) -> &'static str {

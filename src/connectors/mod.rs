@@ -51,6 +51,10 @@ pub enum Asked {
     Complete,
 }
 
+/// How a reason to stay away begins where the account's calls of the day are used up: nobody's failure, and nothing that
+/// another run before tomorrow could mend.
+pub const DAY_USED_UP: &str = "the day's calls are used up";
+
 /// What a reply means for the lead.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verdict {
@@ -69,7 +73,8 @@ pub enum Verdict {
     Refused { field: Option<String>, reason: String },
     /// Refused, by an API that is known to have created the lead all the same: final only once a look finds nothing.
     RefusedUnlessThere { field: Option<String>, reason: String },
-    /// Certainly not processed; come back later (429). `wait` is the server's own word, if it gave one.
+    /// Certainly not processed; come back later (429). `wait` is the server's own word, if it gave one; `why` begins with
+    /// [`DAY_USED_UP`] if that is tomorrow.
     NotNow { wait: Option<Duration>, why: String },
     /// May have been processed: a 5xx, a success that can't be read.
     Unknown { why: String },
@@ -149,6 +154,9 @@ impl Limits {
 pub enum UnknownPolicy {
     /// Ask the destination ([`Destination::find`]) once `settle` has passed.
     Find,
+    /// Send the create again once `settle` has passed: this API finds what is there and brings it up to date, so that a
+    /// repeat makes nothing new. Only for a destination that can also be asked, for what it refuses when repeated.
+    Repeat,
     /// Leave it `unconfirmed` for a person.
     Hold,
     /// Create it again: the operator accepts a repeat.
@@ -212,7 +220,7 @@ pub trait Destination: Send + Sync {
     /// alone.
     fn read(&self, asked: Asked, about: &Prepared, reply: &Reply) -> Option<Verdict>;
     /// How long the account is to be left alone by what any reply says of its limits, and why: headers that count what is
-    /// left. `None`: nothing of the kind.
+    /// left. [`DAY_USED_UP`] where it is the day's. `None`: nothing of the kind.
     fn limit_said(&self, _reply: &Reply) -> Option<(Duration, String)> {
         None
     }

@@ -113,8 +113,8 @@ async fn create(lane: &Lane, mut lead: Leased) -> Settlement {
         }
         let (verdict, calls) = match completed(lane, &lead, &prepared, verdict).await {
             Completed::Done(verdict, calls) => (verdict, calls),
-            Completed::Later { remote_id, why, calls } => {
-                return Settlement::Judged(with_calls(case.incomplete(remote_id, &why), calls));
+            Completed::Later { remote_id, later, calls } => {
+                return Settlement::Judged(with_calls(case.incomplete(remote_id, &later.why, later.not_before), calls));
             }
         };
         let judgement = with_calls(case.after_create(verdict.clone()), calls);
@@ -178,12 +178,8 @@ async fn send(
             return (Sent::Not(Settlement::PutBack), None);
         }
     }
-    // A slow commit, a long wait for the departure, a failed heartbeat: another worker may take the lead over while the
-    // request is under way. Then it does not leave at all. Looked at last, right before it is written.
-    let needed = lane.limits.timeout + SEND_MARGIN;
-    let still = |now| lane.shared.leases.left(lead.id, lead.token, now) >= needed;
     crash::point("create", At::Intended);
-    match exchange(lane, permit, bearer.as_ref(), "create", request, still).await {
+    match exchange(lane, permit, bearer.as_ref(), "create", request, still_ours(lane, lead)).await {
         Flight::Landed(exchange) => (Sent::Exchange(exchange, bearer), charged),
         Flight::Cut(exchange) => {
             if lane.destination.on_unknown() != UnknownPolicy::Hold {
@@ -203,6 +199,14 @@ async fn send(
             (Sent::Not(Settlement::Judged(Judgement { steps: vec![step], next: Next::Deferred(sent_at) })), None)
         }
     }
+}
+
+/// Whether a request about this lead may leave: a slow commit, a long wait for the departure, a failed heartbeat, and another
+/// worker may take the lead over while the request is under way. Then it does not leave at all. Looked at last, right
+/// before it is written.
+fn still_ours(lane: &Lane, lead: &Leased) -> impl Fn(Timestamp) -> bool + Send + Sync {
+    let needed = lane.limits.timeout + SEND_MARGIN;
+    move |now| lane.shared.leases.left(lead.id, lead.token, now) >= needed
 }
 
 /// What a create at this moment is charged to, where there is a daily limit.

@@ -265,7 +265,7 @@ async fn checked(
     let finding = loop {
         match destination.check(&replies) {
             CheckStep::Ask(request) => {
-                let (result, calls) = channel.ask("check", &request, &stop).await;
+                let (result, calls) = channel.ask_of(destination, "check", &request, &stop).await;
                 site.store.log_calls(&calls).await?;
                 match result {
                     Ok(reply) => replies.push(reply),

@@ -9,6 +9,7 @@ use super::lane::Lane;
 use super::progress::Halt;
 use super::shared::Shared;
 use crate::clock::Timestamp;
+use crate::connectors::DAY_USED_UP;
 use crate::connectors::channel::Channel;
 use crate::exit::Exit;
 use crate::http::limit::{News, PoolError};
@@ -22,14 +23,19 @@ pub fn patience(progress: Timestamp, wait: Duration) -> Timestamp {
     progress.plus(wait.max(SHORT))
 }
 
-/// What a pause that is too long for this run means.
+/// What a pause that is too long for this run means. The day's calls used up are nobody's failure, as a budget is none.
 pub fn too_long(name: &str, pause: &Pause) -> Halt {
     Halt {
         account: name.to_owned(),
         reason: format!("paused until {}: {}", pause.until, pause.why),
         remedy: Some("run again then; the leads keep their place and their attempts".to_owned()),
-        exit: Exit::Unavailable,
+        exit: if is_for_the_day(&pause.why) { Exit::Done } else { Exit::Unavailable },
     }
+}
+
+/// Whether this is why an account's next calls are tomorrow's.
+pub fn is_for_the_day(why: &str) -> bool {
+    why.starts_with(DAY_USED_UP)
 }
 
 /// The pause that an earlier run, or another worker, was told to keep.

@@ -23,9 +23,12 @@ impl Halt {
             }
             AuthError::Refused { .. } => error.remedy().map(|remedy| format!("{remedy} (in {table})")),
             // With the name, so that the command can be copied.
-            AuthError::NeedsLogin { .. } => Some(format!(
+            AuthError::NeedsLogin { by_browser: true, .. } => Some(format!(
                 "log in again: `leadsync auth login {account}`, or put a new refresh token into `refresh_token` (in {table})"
             )),
+            AuthError::NeedsLogin { by_browser: false, .. } => {
+                error.remedy().map(|remedy| format!("{remedy} (in {table})"))
+            }
             _ => error.remedy().map(str::to_owned),
         };
         Self { account: account.to_owned(), reason: error.to_string(), remedy, exit: error.exit() }
@@ -49,7 +52,7 @@ pub async fn destination(lane: &Lane) -> crate::store::Result<bool> {
     let halt = loop {
         match lane.destination.check(&replies) {
             CheckStep::Ask(request) => {
-                let (result, calls) = lane.channel.ask("check", &request, &lane.stop).await;
+                let (result, calls) = lane.channel.ask_of(&*lane.destination, "check", &request, &lane.stop).await;
                 calls.iter().for_each(|call| lane.shared.account.called(call));
                 lane.shared.patiently(|| lane.shared.store.log_calls(&calls)).await?;
                 match result {
@@ -57,6 +60,9 @@ pub async fn destination(lane: &Lane) -> crate::store::Result<bool> {
                         if let Some((wait, why)) = lane.destination.limit_said(&reply) {
                             let until = lane.shared.clock.now().plus(wait);
                             lane.pause_account(Pause { account: lane.channel.account().to_owned(), until, why }).await;
+                            if lane.stop.is_cancelled() {
+                                return Ok(false);
+                            }
                         }
                         replies.push(reply);
                     }

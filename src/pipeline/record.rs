@@ -6,6 +6,7 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use super::pauses::is_for_the_day;
 use crate::clock::Timestamp;
 use crate::connectors::{UnknownPolicy, Verdict};
 use crate::http::retry::Backoff;
@@ -66,6 +67,11 @@ pub fn untold(backoff: &Backoff, deferrals: u32) -> Duration {
     backoff.delay(deferrals.saturating_add(1)).min(UNTOLD_MAX)
 }
 
+/// Put down until the account may be called again: tomorrow, by nobody's failure, if its day's calls are used up.
+fn away(until: Timestamp, why: &str) -> Next {
+    if is_for_the_day(why) { Next::Scheduled(until) } else { Next::Deferred(until) }
+}
+
 /// When an unknown outcome may be looked into.
 pub fn settled_at(
     sent_at: Timestamp,
@@ -117,7 +123,7 @@ impl Case<'_> {
             quota: self.refund(),
             ..self.step(Some(Event::ProvenAbsent), format!("put off: {why}"))
         };
-        self.judged(vec![step], Next::Deferred(due))
+        self.judged(vec![step], away(due, &why))
     }
 
     /// The create failed and certainly left nothing behind: one attempt spent, perhaps the last.
@@ -159,7 +165,7 @@ impl Case<'_> {
                 let due = self.now.plus(self.pause(wait));
                 let step =
                     Step { not_before: Some(due), add_deferrals: 1, ..self.step(None, format!("{later}: {why}")) };
-                self.judged(vec![step], Next::Deferred(due))
+                self.judged(vec![step], away(due, &why))
             }
             Verdict::AuthExpired => {
                 let step = self.step(None, "the access token had expired");
@@ -192,11 +198,12 @@ impl Case<'_> {
     }
 
     /// It is there, under this number, and what belongs to it is not: done later, and never created again.
-    pub fn incomplete(self, remote_id: Option<String>, why: &str) -> Judgement {
+    pub fn incomplete(self, remote_id: Option<String>, why: &str, not_before: Option<Timestamp>) -> Judgement {
         let due = self.now.plus(self.backoff.delay(self.lead.probes + 1).max(self.settle));
-        let why = format!("it is there, but not yet complete: {why}");
-        let step = Step { remote_id, not_before: Some(due), add_probes: 1, ..self.step(None, why) };
-        self.judged(vec![step], Next::Deferred(due))
+        let due = due.max(not_before.unwrap_or(due));
+        let said = format!("it is there, but not yet complete: {why}");
+        let step = Step { remote_id, not_before: Some(due), add_probes: 1, ..self.step(None, said) };
+        self.judged(vec![step], away(due, why))
     }
 
     /// Written down, and gone on with: another question follows at once.
@@ -287,13 +294,30 @@ impl Case<'_> {
         }
     }
 
+    /// What follows from the reply to a create that was repeated, unless that was refused: then it is looked for.
+    pub fn after_repeat(self, verdict: Verdict) -> Judgement {
+        match self.not_answered("not sent again yet", "not sent again", verdict) {
+            ControlFlow::Break(judgement) => judgement,
+            ControlFlow::Continue((case, Verdict::Accepted { remote_id, note, .. })) => {
+                let reason = match note {
+                    Some(note) => format!("sent again after an unknown outcome; {note}"),
+                    None => "sent again after an unknown outcome".to_owned(),
+                };
+                case.accepted(remote_id, Some(reason))
+            }
+            ControlFlow::Continue((case, Verdict::Unknown { why })) => case.no_answer(why),
+            ControlFlow::Continue((case, other)) => case.no_answer(other.to_string()),
+        }
+    }
+
     /// The question whether it is there stayed without answer.
     fn no_answer(self, why: String) -> Judgement {
         let probes = self.lead.probes + 1;
         if probes >= self.max_attempts {
             return self.unconfirmed(format!("may be there; asked {probes} times without an answer, the last: {why}"));
         }
-        let due = self.now.plus(self.backoff.delay(probes).max(self.settle));
+        let settled = settled_at(self.sent_at, self.now, self.may_be_at_work, self.timeout, self.settle);
+        let due = self.now.plus(self.backoff.delay(probes)).max(settled);
         let step = Step {
             not_before: Some(due),
             add_probes: 1,
@@ -318,7 +342,7 @@ impl Case<'_> {
                 unproven
                     .failed("nobody knows whether it arrived; sent again, as `unknown = \"retry\"` allows".to_owned())
             }
-            UnknownPolicy::Find | UnknownPolicy::Hold => self.unconfirmed(
+            UnknownPolicy::Find | UnknownPolicy::Repeat | UnknownPolicy::Hold => self.unconfirmed(
                 "may be there: the create request was cut off, and this destination can't be asked".to_owned(),
             ),
         }

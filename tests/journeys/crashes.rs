@@ -60,6 +60,8 @@ enum Job {
     Resume,
     /// Into another system, where each lead is to be completed once it is there.
     Completed,
+    /// The same, and the answer to one create is lost, so that it is sent again.
+    Repeated,
     /// The same, and its refresh token is refused until a person logs in anew.
     DeadLogin,
 }
@@ -86,6 +88,7 @@ fn job(point: &str) -> Job {
         "pause_by_hand" => Job::Pause,
         "resume_by_hand" => Job::Resume,
         "complete" => Job::Completed,
+        "repeat" => Job::Repeated,
         "mark_needs_login" => Job::DeadLogin,
         _ => Job::Import,
     }
@@ -120,7 +123,7 @@ fn cases() -> Vec<Case> {
                 let point = if *passing == 1 { point.clone() } else { format!("{point}@{passing}") };
                 for policy in POLICIES {
                     // Only what looks leads up passes there; and one system is enough for the others.
-                    let only = [Job::LostReply, Job::Completed, Job::DeadLogin].contains(&job(&point));
+                    let only = [Job::LostReply, Job::Completed, Job::Repeated, Job::DeadLogin].contains(&job(&point));
                     let possible = !only || policy == "update";
                     if possible && (policy == "update" || leaves_unknown(&point) || is_long()) {
                         cases.push(Case { kind, point: point.clone(), policy });
@@ -219,7 +222,7 @@ async fn dies_and_recovers(case: Case, busy: Arc<Semaphore>) {
         bench.agrees_by_sql();
     }
     bench.nothing_is_leased();
-    if job == Job::Completed {
+    if [Job::Completed, Job::Repeated].contains(&job) {
         let effects = bench.sandbox.ledger().effects();
         let tagged: BTreeSet<String> = effects
             .into_iter()
@@ -255,7 +258,7 @@ async fn bench(case: &Case) -> Bench {
     bench.set("enrich.daily_credits", 1_000);
     bench.set("run.lease", "60s");
     bench.set("enrich.timeout", "30s");
-    if [Job::Completed, Job::DeadLogin].contains(&job) {
+    if [Job::Completed, Job::Repeated, Job::DeadLogin].contains(&job) {
         bench.instead("crm");
         bench.set("destinations.crm.daily_limit", 1_000);
         bench.set("destinations.crm.timeout", "30s");
@@ -275,6 +278,7 @@ async fn bench(case: &Case) -> Bench {
             bench.set("run.lease", "12s");
         }
         Job::Paused => bench.faults(&format!("create:429={}#1", email(1))),
+        Job::Repeated => bench.faults(&format!("lc_upsert:500-after={}#1", email(1))),
         Job::LostReply => bench.faults(&format!("create:500-after={}#1", email(1))),
         Job::NoToken => bench.faults("token:500=#1"),
     }

@@ -1,6 +1,8 @@
 //! Every system that leads can be sent to, from a configuration alone: each way of logging in, one lead there for each row,
 //! and what is wrong with an account found before any lead has lost an attempt by it.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use leadsync::sandbox::SandboxOptions;
 
 use crate::bench::{Bench, FIRST_NAME, LAST_NAME, email};
@@ -242,14 +244,33 @@ async fn the_days_calls_used_up_are_waited_for(kind: Kind) {
     // The check takes one.
     let bench = LOCATION_APP.bench(kind, |options| options.lead_connector.daily = Some(4)).await;
     bench.set("destinations.crm.concurrency", 1);
-    bench.import(&rows(1..=6)).await.ends(4).says("the last call of the day's limit");
+    bench.import(&rows(1..=6)).await.ends(0).says("the day's calls are used up");
     let asked = bench.sandbox.totals().requests;
-    bench.run().await.ends(4).says("the last call of the day's limit");
+    bench.run().await.ends(0).says("the day's calls are used up");
     assert_eq!(bench.sandbox.totals().requests, asked, "nobody knocks before the day is over");
     assert_eq!(bench.leads().len(), 3);
     bench.agrees_by_sql();
     assert_eq!(bench.number("SELECT sum(attempts) FROM leads"), 0);
     assert_eq!(bench.sandbox.totals().violations(), 0);
+    bench.nothing_is_leased();
+
+    // Used up between a contact and its tags: those are for tomorrow, and the rest too, also if we are told by a 429.
+    let bench = LOCATION_APP.bench(kind, |options| options.lead_connector.daily = Some(4)).await;
+    bench.set("destinations.crm.concurrency", 1);
+    bench.set("destinations.crm.tags", toml::value::Array::from(["leadsync".into()]));
+    bench.import(&rows(1..=3)).await.ends(0).says("the day's calls are used up");
+    assert_eq!(bench.sandbox.totals().requests, 5, "a token, the check, two contacts, one tag, and nothing after that");
+    assert_eq!(bench.leads().len(), 2);
+    let waits = "SELECT count(*) FROM leads WHERE state = 'sending' AND remote_id IS NOT NULL AND not_before_ms > ";
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+    assert_eq!(bench.number(&format!("{waits}{now}")), 1);
+    assert_eq!(bench.number("SELECT sum(attempts) FROM leads"), 0);
+    bench.nothing_is_leased();
+    bench.database.sql("DELETE FROM pauses");
+    bench.run().await.ends(0).says("the day's calls are used up");
+    assert_eq!(bench.sandbox.totals().requests, 6, "told by a 429 as well");
+    assert_eq!(bench.number("SELECT sum(attempts) FROM leads"), 0);
+    assert_eq!(bench.number("SELECT count(*) FROM leads WHERE state = 'ready'"), 1);
     bench.nothing_is_leased();
 }
 

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Channel, Exchange};
 use crate::auth::AuthError;
+use crate::connectors::Destination;
 use crate::crash::{self, At};
 use crate::http::message::{Reply, Request, SendError};
 use crate::store::CallRecord;
@@ -50,7 +51,22 @@ impl Channel {
         stop: &CancellationToken,
     ) -> (Result<Reply, AskError>, Vec<CallRecord>) {
         let mut calls = Vec::new();
-        let result = self.repeat(what, request, stop, self.backoff.short(), &mut calls).await;
+        let result = self.repeat(what, request, stop, self.backoff.short(), &|_| None, &mut calls).await;
+        (result, calls)
+    }
+
+    /// The same for a destination, whose own word on its limits ([`Destination::limit_said`]) counts like a `Retry-After`:
+    /// on a day whose calls are used up nothing is repeated.
+    pub async fn ask_of(
+        &self,
+        destination: &dyn Destination,
+        what: &'static str,
+        request: &Request,
+        stop: &CancellationToken,
+    ) -> (Result<Reply, AskError>, Vec<CallRecord>) {
+        let mut calls = Vec::new();
+        let said = |reply: &Reply| destination.limit_said(reply).map(|(wait, _)| wait);
+        let result = self.repeat(what, request, stop, self.backoff.short(), &said, &mut calls).await;
         (result, calls)
     }
 
@@ -62,7 +78,7 @@ impl Channel {
         stop: &CancellationToken,
     ) -> (Result<Reply, AskError>, Vec<CallRecord>) {
         let mut calls = Vec::new();
-        let result = self.repeat(what, request, stop, std::iter::empty(), &mut calls).await;
+        let result = self.repeat(what, request, stop, std::iter::empty(), &|_| None, &mut calls).await;
         (result, calls)
     }
 
@@ -72,6 +88,7 @@ impl Channel {
         request: &Request,
         stop: &CancellationToken,
         mut waits: impl Iterator<Item = Duration> + Send,
+        said: &(dyn Fn(&Reply) -> Option<Duration> + Sync),
         calls: &mut Vec<CallRecord>,
     ) -> Result<Reply, AskError> {
         let mut refreshed = false;
@@ -86,7 +103,7 @@ impl Channel {
             let exchange = self.send(permit, bearer.as_ref(), request).await;
             crash::point(what, At::AfterReply);
             self.tell_breaker(&exchange);
-            let next = match self.next(&exchange, refreshed) {
+            let next = match self.next(&exchange, refreshed, said) {
                 Next::Wait(least) => match waits.next() {
                     Some(wait) if least <= PATIENCE && self.budget.repeat() => Next::Wait(wait.max(least)),
                     _ => Next::Done,
@@ -116,12 +133,12 @@ impl Channel {
     }
 
     /// What an exchange leads to, budget aside: the wait is the least that the server asks for.
-    fn next(&self, exchange: &Exchange, refreshed: bool) -> Next {
+    fn next(&self, exchange: &Exchange, refreshed: bool, said: &(dyn Fn(&Reply) -> Option<Duration> + Sync)) -> Next {
         let Ok(reply) = &exchange.result else { return Next::Wait(Duration::ZERO) };
         match reply.status {
             StatusCode::UNAUTHORIZED if !refreshed => Next::Refresh,
             StatusCode::TOO_MANY_REQUESTS => {
-                let wait = reply.retry_after().unwrap_or(Duration::from_secs(1));
+                let wait = said(reply).or_else(|| reply.retry_after()).unwrap_or(Duration::from_secs(1));
                 self.limiter.pause_until(self.clock.now().plus(wait), "429 Too Many Requests");
                 Next::Wait(wait)
             }

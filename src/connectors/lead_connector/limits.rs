@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use http::StatusCode;
 
+use crate::connectors::DAY_USED_UP;
 use crate::http::message::Reply;
 
 const MAX: &str = "x-ratelimit-max";
@@ -25,7 +26,7 @@ const USUAL_MAX: u64 = 100;
 /// for this very case (`Retry-After`), then the window's length.
 pub(super) fn after_429(reply: &Reply) -> Option<(Duration, &'static str)> {
     if let Some(wait) = day_used_up(reply) {
-        return Some((wait, "the day's calls are used up"));
+        return Some((wait, DAY_USED_UP));
     }
     let wait = reply.retry_after().or_else(|| interval(reply))?;
     Some((wait, "the window's calls are used up"))
@@ -80,7 +81,7 @@ impl Window {
             return after_429(reply).map(|(wait, why)| (wait, why.to_owned()));
         }
         if let Some(wait) = day_used_up(reply) {
-            return Some((wait, "that was the last call of the day's limit".to_owned()));
+            return Some((wait, DAY_USED_UP.to_owned()));
         }
         let (remaining, interval) = (number(reply, REMAINING)?, interval(reply)?);
         let most = number(reply, MAX).unwrap_or(USUAL_MAX);

@@ -117,9 +117,10 @@ const KEYS: &[Key] = &[
     concurrency("8"),
     key(
         "unknown",
-        Kind::Choice(&["find", "hold", "retry"]),
-        "\"find\"",
-        "after an unknown outcome: `find` asks whether the contact is there, `hold` leaves it to a person, `retry` sends again",
+        Kind::Choice(&["upsert", "find", "hold"]),
+        "\"upsert\"",
+        "after an unknown outcome: `upsert` sends the same again, which finds the contact or creates it, `find` only asks \
+         whether it is there, `hold` leaves it to a person",
     ),
     unset(
         "fields.FIELD",
@@ -159,8 +160,8 @@ impl LeadConnectorSettings {
             tags: section.texts("tags").to_vec(),
             unknown: match section.text("unknown") {
                 Some("hold") => UnknownPolicy::Hold,
-                Some("retry") => UnknownPolicy::Retry,
-                _ => UnknownPolicy::Find,
+                Some("find") => UnknownPolicy::Find,
+                _ => UnknownPolicy::Repeat,
             },
             fields: section.below("fields"),
             limits: Limits::of(section),

@@ -100,7 +100,7 @@ fn the_registry_knows_it_and_its_defaults_are_the_vendors() {
     let limits = plain().limits();
     assert_eq!(limits.rate.unwrap().to_string(), "100/10s");
     assert_eq!((limits.concurrency, limits.daily_limit), (8, None));
-    assert_eq!(plain().on_unknown(), UnknownPolicy::Find);
+    assert_eq!(plain().on_unknown(), UnknownPolicy::Repeat);
     assert_eq!(with("token = \"t\"\nunknown = \"hold\"").on_unknown(), UnknownPolicy::Hold);
-    assert_eq!(with("token = \"t\"\nunknown = \"retry\"").on_unknown(), UnknownPolicy::Retry);
+    assert_eq!(with("token = \"t\"\nunknown = \"find\"").on_unknown(), UnknownPolicy::Find);
 }

@@ -24,7 +24,7 @@ impl LeadConnector {
             (StatusCode::UNAUTHORIZED, _) => Some(Verdict::AuthExpired),
             (StatusCode::TOO_MANY_REQUESTS, _) => {
                 let (wait, why) = limits::after_429(reply).unzip();
-                let why = why.map_or_else(|| in_words(reply), |why| format!("{}; {why}", in_words(reply)));
+                let why = why.map_or_else(|| in_words(reply), |why| format!("{why} ({})", in_words(reply)));
                 Some(Verdict::NotNow { wait, why })
             }
             (StatusCode::BAD_REQUEST, Asked::Create) => Some(match exists_as(reply) {

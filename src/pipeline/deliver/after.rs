@@ -64,7 +64,7 @@ pub(super) async fn after(
             After::Settle(judgement)
         }
         Verdict::NotNow { why, .. } => {
-            if let Next::Deferred(until) = judgement.next {
+            if let Next::Deferred(until) | Next::Scheduled(until) = judgement.next {
                 if exchange.result.is_ok() {
                     let pause = Pause { account: lane.channel.account().to_owned(), until, why: why.clone() };
                     lane.pause_account(pause).await;

@@ -1,6 +1,7 @@
 //! What belongs to a lead beyond its creation (tags): done before it counts as delivered, so that a crash in between
 //! leaves a lead that is looked for, found, and completed. One whose number is known by then is only completed.
 
+use crate::clock::Timestamp;
 use crate::connectors::channel::AskError;
 use crate::connectors::classify::classify;
 use crate::connectors::{Asked, UnknownPolicy, Verdict, discretion};
@@ -17,7 +18,7 @@ pub(super) enum Completed {
     /// This is the verdict: there was nothing to do, or it was done, or the API refuses to.
     Done(Verdict, Vec<CallRecord>),
     /// The lead is there, under this number if it has one, and is to be completed later.
-    Later { remote_id: Option<String>, why: String, calls: Vec<CallRecord> },
+    Later { remote_id: Option<String>, later: Later, calls: Vec<CallRecord> },
 }
 
 /// Completes what was accepted.
@@ -28,17 +29,17 @@ pub(super) async fn completed(lane: &Lane, lead: &Leased, prepared: &Prepared, v
         return Completed::Done(accepted(note), Vec::new());
     };
     let (outcome, calls) = ask(lane, lead, prepared, &request).await;
-    let (why, comes_again) = match outcome {
+    let (later, comes_again) = match outcome {
         Outcome::Done => return Completed::Done(accepted(note), calls),
-        Outcome::Refused(why) => (why, false),
-        Outcome::NotYet(why) => (why, true),
+        Outcome::Refused(why) => (Later::soon(why), false),
+        Outcome::NotYet(later) => (later, true),
     };
-    let may_come_again =
-        lane.destination.on_unknown() == UnknownPolicy::Find && lead.probes + 1 < lane.shared.max_attempts;
+    let can_be_settled = matches!(lane.destination.on_unknown(), UnknownPolicy::Find | UnknownPolicy::Repeat);
+    let may_come_again = can_be_settled && lead.probes + 1 < lane.shared.max_attempts;
     if comes_again && may_come_again {
-        return Completed::Later { remote_id, why, calls };
+        return Completed::Later { remote_id, later, calls };
     }
-    let incomplete = format!("it is there, but incomplete: {why}");
+    let incomplete = format!("it is there, but incomplete: {}", later.why);
     let note = note.map_or_else(|| incomplete.clone(), |note| format!("{note}; {incomplete}"));
     Completed::Done(accepted(Some(note)), calls)
 }
@@ -46,7 +47,19 @@ pub(super) async fn completed(lane: &Lane, lead: &Leased, prepared: &Prepared, v
 enum Outcome {
     Done,
     Refused(String),
-    NotYet(String),
+    NotYet(Later),
+}
+
+/// Why it could not be completed, and before when trying again is pointless.
+pub(super) struct Later {
+    pub(super) why: String,
+    pub(super) not_before: Option<Timestamp>,
+}
+
+impl Later {
+    fn soon(why: impl Into<String>) -> Self {
+        Self { why: why.into(), not_before: None }
+    }
 }
 
 async fn ask(lane: &Lane, lead: &Leased, prepared: &Prepared, request: &Request) -> (Outcome, Vec<CallRecord>) {
@@ -54,7 +67,7 @@ async fn ask(lane: &Lane, lead: &Leased, prepared: &Prepared, request: &Request)
     if let Some((until, why)) = lane.channel.limiter().paused()
         && until > lane.patience_ends()
     {
-        return (Outcome::NotYet(format!("paused until {until}: {why}")), Vec::new());
+        return (Outcome::NotYet(Later { why, not_before: Some(until) }), Vec::new());
     }
     let (result, mut calls) = lane.channel.ask_once("complete", request, &lane.stop).await;
     let hidden = discretion::of_leads(&[&prepared.lead]);
@@ -66,13 +79,13 @@ async fn ask(lane: &Lane, lead: &Leased, prepared: &Prepared, request: &Request)
     let reply = match result {
         Ok(reply) => reply,
         Err(AskError::Send(SendError::NotSent { why } | SendError::Lost { why })) => {
-            return (Outcome::NotYet(why), calls);
+            return (Outcome::NotYet(Later::soon(why)), calls);
         }
         Err(AskError::Auth(error)) => {
             lane.halt(Halt::from_auth(&lane.name, &error));
-            return (Outcome::NotYet(error.to_string()), calls);
+            return (Outcome::NotYet(Later::soon(error.to_string())), calls);
         }
-        Err(AskError::Stopped) => return (Outcome::NotYet("the run was told to stop".to_owned()), calls),
+        Err(AskError::Stopped) => return (Outcome::NotYet(Later::soon("the run was told to stop")), calls),
     };
     (judged(lane, prepared, reply).await, calls)
 }
@@ -88,14 +101,14 @@ async fn judged(lane: &Lane, prepared: &Prepared, reply: Reply) -> Outcome {
     let verdict = own_word.unwrap_or_else(|| classify(Asked::Complete, &Ok(reply)));
     match verdict.discreet(prepared) {
         Verdict::NotNow { wait, why } => {
-            if let Some(wait) = wait {
-                let until = lane.shared.clock.now().plus(wait);
+            let not_before = wait.map(|wait| lane.shared.clock.now().plus(wait));
+            if let Some(until) = not_before {
                 lane.pause_account(Pause::of(lane.channel.account(), until, why.clone())).await;
             }
-            Outcome::NotYet(why)
+            Outcome::NotYet(Later { why, not_before })
         }
-        Verdict::Unknown { why } => Outcome::NotYet(why),
-        Verdict::AuthExpired => Outcome::NotYet("new access tokens were refused (401)".to_owned()),
+        Verdict::Unknown { why } => Outcome::NotYet(Later::soon(why)),
+        Verdict::AuthExpired => Outcome::NotYet(Later::soon("new access tokens were refused (401)")),
         Verdict::AccountWrong { reason, remedy } => {
             lane.halt(Halt {
                 account: lane.name.clone(),
@@ -103,7 +116,7 @@ async fn judged(lane: &Lane, prepared: &Prepared, reply: Reply) -> Outcome {
                 remedy: Some(remedy),
                 exit: Exit::Usage,
             });
-            Outcome::NotYet(reason)
+            Outcome::NotYet(Later::soon(reason))
         }
         other => Outcome::Refused(other.to_string()),
     }

@@ -1,12 +1,13 @@
 //! "Is it there?": asked of a lead in doubt, of one that was refused by an API that may have created it all the same, and,
-//! where a repeated create makes a second lead, before each create.
+//! where a repeated create makes a second lead, before each create. Where a repeat makes nothing new, a lead in doubt is
+//! sent again instead.
 
 use tokio_util::sync::CancellationToken;
 
 use super::after::{After, after};
 use super::completing::{Completed, completed, with_calls};
 use super::flight::{CUT, Flight, exchange};
-use super::{Settlement, bare_case, case, charge, clearance, read, unprepared};
+use super::{Settlement, bare_case, case, charge, clearance, read, still_ours, unprepared};
 use crate::auth::Bearer;
 use crate::connectors::channel::Exchange;
 use crate::connectors::{Asked, UnknownPolicy, Verdict};
@@ -14,7 +15,7 @@ use crate::http::message::Request;
 use crate::lead::{LeadState, Prepared};
 use crate::pipeline::lane::Lane;
 use crate::pipeline::record::Case;
-use crate::store::Leased;
+use crate::store::{Leased, Step};
 
 /// Asks whether the lead is there before it is created. `Ok`: it is not.
 pub(super) async fn look_first(lane: &Lane, lead: &Leased, prepared: &Prepared) -> Result<(), Settlement> {
@@ -77,8 +78,8 @@ pub(super) async fn refused_unless_there(
     };
     let (verdict, calls) = match completed(lane, lead, prepared, verdict).await {
         Completed::Done(verdict, calls) => (verdict, calls),
-        Completed::Later { remote_id, why, calls } => {
-            return Settlement::Judged(with_calls(case.incomplete(remote_id, &why), calls));
+        Completed::Later { remote_id, later, calls } => {
+            return Settlement::Judged(with_calls(case.incomplete(remote_id, &later.why, later.not_before), calls));
         }
     };
     let judgement = with_calls(case.after_find(verdict.clone()), calls);
@@ -96,8 +97,15 @@ pub(super) async fn look(lane: &Lane, lead: Leased) -> Settlement {
     {
         return complete(lane, &lead, &prepared, remote_id.clone()).await;
     }
-    let question = match lane.destination.on_unknown() {
-        UnknownPolicy::Find => lane.destination.find(&prepared),
+    let policy = lane.destination.on_unknown();
+    if policy == UnknownPolicy::Repeat
+        && let Ok(request) = lane.destination.create(&prepared)
+    {
+        return repeat(lane, &lead, &prepared, &request).await;
+    }
+    let question = match policy {
+        // One that can't be created any more, since a template was changed, can still be looked for.
+        UnknownPolicy::Find | UnknownPolicy::Repeat => lane.destination.find(&prepared),
         UnknownPolicy::Hold | UnknownPolicy::Retry => None,
     };
     let Some(question) = question else {
@@ -127,8 +135,8 @@ pub(super) async fn look(lane: &Lane, lead: Leased) -> Settlement {
         }
         let (verdict, calls) = match completed(lane, &lead, &prepared, verdict).await {
             Completed::Done(verdict, calls) => (verdict, calls),
-            Completed::Later { remote_id, why, calls } => {
-                return Settlement::Judged(with_calls(case.incomplete(remote_id, &why), calls));
+            Completed::Later { remote_id, later, calls } => {
+                return Settlement::Judged(with_calls(case.incomplete(remote_id, &later.why, later.not_before), calls));
             }
         };
         let judgement = with_calls(case.after_find(verdict.clone()), calls);
@@ -144,6 +152,53 @@ pub(super) async fn look(lane: &Lane, lead: Leased) -> Settlement {
     }
 }
 
+/// Sends the create again, to an API that makes nothing new of it.
+async fn repeat(lane: &Lane, lead: &Leased, prepared: &Prepared, request: &Request) -> Settlement {
+    for try_again in [true, false] {
+        let (permit, bearer) = match clearance(lane, &lane.stop).await {
+            Ok(cleared) => cleared,
+            Err(settlement) => return settlement,
+        };
+        // Should we die from here on, nobody repeats it while this one may be at work.
+        let due = lane.shared.clock.now().plus(lane.limits.timeout).plus(lane.limits.settle);
+        if !lane.write_on(lead, Step { not_before: Some(due), ..Step::of(lead) }).await {
+            return Settlement::Settled;
+        }
+        let exchange = match exchange(lane, permit, bearer.as_ref(), "repeat", request, still_ours(lane, lead)).await {
+            Flight::Landed(exchange) => exchange,
+            Flight::Cut(exchange) => {
+                lane.shared.account.cut(lead.id);
+                exchange
+            }
+            Flight::Kept(_) => return Settlement::PutBack,
+        };
+        let verdict = read(lane, Asked::Create, prepared, &exchange);
+        let charged = charge(lane, lead.sent_at.unwrap_or(exchange.started_at));
+        let case =
+            Case { sent_at: exchange.started_at, ..super::case(lane, lead, &exchange, "repeat", &verdict, charged) };
+        // A refusal now says nothing of the first request.
+        if let Verdict::Refused { field, reason } | Verdict::RefusedUnlessThere { field, reason } = verdict {
+            return refused_unless_there(lane, lead, prepared, case, (field, reason)).await;
+        }
+        let (verdict, calls) = match completed(lane, lead, prepared, verdict).await {
+            Completed::Done(verdict, calls) => (verdict, calls),
+            Completed::Later { remote_id, later, calls } => {
+                return Settlement::Judged(with_calls(case.incomplete(remote_id, &later.why, later.not_before), calls));
+            }
+        };
+        let judgement = with_calls(case.after_repeat(verdict.clone()), calls);
+        match after(lane, lead, &verdict, judgement, &exchange, bearer, try_again).await {
+            After::Settle(judgement) => return Settlement::Judged(judgement),
+            After::Again(judgement) => {
+                if lane.apply(lead, judgement).await.is_none() {
+                    return Settlement::Settled;
+                }
+            }
+        }
+    }
+    Settlement::PutBack
+}
+
 /// A lead that is there for certain, and only has to be completed.
 async fn complete(lane: &Lane, lead: &Leased, prepared: &Prepared, remote_id: String) -> Settlement {
     let there = Verdict::Accepted { remote_id: Some(remote_id), already: false, note: None };
@@ -151,7 +206,9 @@ async fn complete(lane: &Lane, lead: &Leased, prepared: &Prepared, remote_id: St
     let case = bare_case(lane, lead, None);
     Settlement::Judged(match done {
         Completed::Done(verdict, calls) => with_calls(case.after_create(verdict), calls),
-        Completed::Later { remote_id, why, calls } => with_calls(case.incomplete(remote_id, &why), calls),
+        Completed::Later { remote_id, later, calls } => {
+            with_calls(case.incomplete(remote_id, &later.why, later.not_before), calls)
+        }
     })
 }
 

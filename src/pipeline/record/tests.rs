@@ -84,12 +84,13 @@ fn every_verdict() -> Vec<Verdict> {
 #[test]
 fn every_verdict_leads_to_legal_moves_under_every_policy() {
     let backoff = backoff();
-    for policy in [UnknownPolicy::Find, UnknownPolicy::Hold, UnknownPolicy::Retry] {
+    for policy in [UnknownPolicy::Find, UnknownPolicy::Repeat, UnknownPolicy::Hold, UnknownPolicy::Retry] {
         for used in [0, 2] {
             let lead = Leased { attempts: used, probes: used, ..lead(LeadState::Sending) };
             for verdict in every_verdict() {
                 check_moves(LeadState::Sending, &case(&lead, &backoff, policy).after_create(verdict.clone()));
-                check_moves(LeadState::Sending, &case(&lead, &backoff, policy).after_find(verdict));
+                check_moves(LeadState::Sending, &case(&lead, &backoff, policy).after_find(verdict.clone()));
+                check_moves(LeadState::Sending, &case(&lead, &backoff, policy).after_repeat(verdict));
             }
             check_moves(LeadState::Sending, &case(&lead, &backoff, policy).without_question());
         }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::connectors::DAY_USED_UP;
 use crate::connectors::lead_connector::limits::Window;
 
 const WINDOW: &str = "10000";
@@ -53,7 +54,7 @@ fn nothing_is_said_while_there_are_calls_left() {
 fn the_last_call_of_the_day_pauses_until_the_reset() {
     let reply = reply_with(200, &[("x-ratelimit-daily-remaining", "0"), ("x-ratelimit-daily-reset", "60000")]);
     let (wait, why) = plain().limit_said(&reply).unwrap();
-    assert_eq!((wait, why.as_str()), (Duration::from_secs(60), "that was the last call of the day's limit"));
+    assert_eq!((wait, why.as_str()), (Duration::from_secs(60), DAY_USED_UP));
 }
 
 #[test]
