@@ -168,7 +168,7 @@ async fn places(access: &BrowserAccess) -> Result<(), Failure> {
         match access.destination.after_login(&replies) {
             CheckStep::Ask(request) => {
                 let stop = CancellationToken::new();
-                match access.channel.ask("check", &request, &stop).await.0 {
+                match access.channel.ask_of(&*access.destination, "check", &request, &stop).await.0 {
                     Ok(reply) => replies.push(reply),
                     Err(error) => {
                         console::say(&paint(WARN, format!("what it is good for could not be asked: {error}")));

@@ -197,7 +197,10 @@ impl Channel {
             Ok(request) => self.http.send_departed(&request, left_at, self.timeout).await,
             Err(error) => Err(error),
         };
-        let result = result.map(|reply| reply.dated(self.clock.now()));
+        let result = result.map(|reply| match bearer {
+            Some(bearer) => reply.without(&bearer.token).dated(self.clock.now()),
+            None => reply.dated(self.clock.now()),
+        });
         if result.is_ok() {
             departed.replied();
         }

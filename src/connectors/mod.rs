@@ -211,6 +211,11 @@ pub trait Destination: Send + Sync {
     fn looks_until_absent(&self) -> u32 {
         1
     }
+    /// Whether a look's answer shows what was sent, but for the field that was refused: asked of a lead that was refused and
+    /// is there all the same, since it may have been there before. True where that can't be told.
+    fn shows_what_was_sent(&self, _prepared: &Prepared, _refused: Option<&str>, _found: &Reply) -> bool {
+        true
+    }
     /// What is left to do for a lead that the destination has, before it counts as delivered. It must bear repetition: it
     /// is asked again after a lost reply or a crash. `remote_id` as the create or the look told it.
     fn complete(&self, _prepared: &Prepared, _remote_id: Option<&str>) -> Option<Request> {

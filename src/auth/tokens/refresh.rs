@@ -45,8 +45,8 @@ const SETTLE: Duration = Duration::from_secs(5);
 pub(super) const EXCHANGE_TURN: Duration = Duration::from_secs(30);
 /// With less time than this left, an exchange is not begun.
 const WORTH_BEGINNING: Duration = Duration::from_secs(5);
-/// How long a token service that asks for a pause is left alone at most, since somebody waits for the token.
-const PAUSE_MAX: Duration = Duration::from_secs(10);
+/// How long a token service that asks for a pause is left alone at most.
+const PAUSE_MAX: Duration = Duration::from_secs(3600);
 /// How long a new refresh token is held while the database can't take it.
 pub(super) const HOLD: Duration = Duration::from_secs(120);
 /// How long other workers' attempts are waited for, where there is no token to go on with: an exchange whose answer was
@@ -127,6 +127,10 @@ impl Errand<'_> {
             RefreshTurn::Superseded => Ok(None),
             // Whoever has the turn renews it ahead of time; meanwhile the old one is good.
             RefreshTurn::Busy { .. } if self.spare.is_some() => Ok(self.spare.clone()),
+            // No turn lasts that long: the service itself has asked for it.
+            RefreshTurn::Busy { until } if now.until(until) > EXCHANGE_TURN => {
+                Err(AuthError::Unavailable { why: format!("the token service asks to be left alone until {until}") })
+            }
             RefreshTurn::Busy { .. } if self.began.elapsed() > OTHERS => Err(AuthError::Unavailable {
                 why: format!("other workers have tried to get a token for {} s", OTHERS.as_secs()),
             }),

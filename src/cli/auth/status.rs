@@ -28,13 +28,23 @@ pub async fn status(args: &AuthStatusArgs, context: &Context) -> Outcome {
         accounts::require(&opened.settings, name)?;
     }
     let known = accounts_without_secrets(&opened.settings);
-    let configured: BTreeMap<&str, Login> =
+    let mut configured: BTreeMap<&str, Login> =
         accounts::names(&opened.settings).into_iter().map(|name| (name, Login::of(known.get(name)))).collect();
+    let agencies = agencies(&known);
+    configured.extend(agencies.iter().map(|(name, (agency, _))| (*name, Login::of(Some(agency)))));
     let now = opened.now();
     let mut views = gather(&*opened.store, &configured, now).await?;
     opened.store.close().await;
+    for view in &mut views {
+        if let Some((_, for_whom)) = agencies.get(view.name.as_str()) {
+            view.login_name = for_whom[0].to_owned();
+        }
+    }
     if let Some(name) = &args.name {
-        views.retain(|view| view.name == *name);
+        let is_its_agency = |view: &View| {
+            agencies.get(view.name.as_str()).is_some_and(|(_, for_whom)| for_whom.contains(&name.as_str()))
+        };
+        views.retain(|view| view.name == *name || is_its_agency(view));
     }
     let mut out = console::stdout();
     if args.json {
@@ -44,6 +54,17 @@ pub async fn status(args: &AuthStatusArgs, context: &Context) -> Outcome {
     }
     let wants_login = views.iter().any(|view| view.configured && view.state == State::NeedsLogin);
     Ok(if wants_login { Exit::Usage } else { Exit::Done })
+}
+
+/// The accounts whose tokens make those of others, each with the destinations that it logs in for.
+fn agencies(known: &BTreeMap<String, Account>) -> BTreeMap<&str, (&Account, Vec<&str>)> {
+    let mut agencies: BTreeMap<&str, (&Account, Vec<&str>)> = BTreeMap::new();
+    for (name, account) in known {
+        if let Some(agency) = account.grant().and_then(|grant| grant.authorised_by.as_deref()) {
+            agencies.entry(agency.name()).or_insert((agency, Vec::new())).1.push(name);
+        }
+    }
+    agencies
 }
 
 /// How an account logs in, as far as that can be told without secrets.
@@ -130,6 +151,8 @@ struct View {
     standing: Option<TokenStanding>,
     /// The token shown is of another chain than the configuration's refresh token begins, or it can't be told which.
     other_chain: bool,
+    /// What `auth login` calls it: an agency is logged in to by a destination of its.
+    login_name: String,
     /// Whether it is logged in to with a browser.
     by_browser: bool,
     frequency: Option<Frequency>,
@@ -181,6 +204,7 @@ async fn gather(
         };
         views.push(View {
             name: (*name).to_owned(),
+            login_name: (*name).to_owned(),
             configured: true,
             state,
             standing: chosen,
@@ -194,6 +218,7 @@ async fn gather(
         let (chosen, _, orphans) = choose(rows, &Login::Untold);
         views.extend(chosen.map(|standing| View {
             name: name.to_owned(),
+            login_name: "NAME".to_owned(),
             configured: false,
             state: State::of(&standing, now),
             standing: Some(standing),

@@ -7,9 +7,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Channel, Exchange};
 use crate::auth::AuthError;
-use crate::connectors::Destination;
+use crate::connectors::{Asked, Destination, Verdict};
 use crate::crash::{self, At};
 use crate::http::message::{Reply, Request, SendError};
+use crate::lead::Prepared;
 use crate::store::CallRecord;
 
 /// Longest `Retry-After` that is waited for in place; the caller is told of a longer one by the reply itself.
@@ -27,6 +28,15 @@ pub enum AskError {
     /// No complete reply, after the repeats that the budget allowed.
     #[error(transparent)]
     Send(#[from] SendError),
+}
+
+/// What a destination says of a reply.
+#[derive(Clone, Copy, Default)]
+struct Said {
+    /// How long the account is to be left alone.
+    wait: Option<Duration>,
+    /// Neither a new token nor time would change it: also a 401, where it is about a scope.
+    is_final: bool,
 }
 
 /// What to do with an exchange.
@@ -51,12 +61,13 @@ impl Channel {
         stop: &CancellationToken,
     ) -> (Result<Reply, AskError>, Vec<CallRecord>) {
         let mut calls = Vec::new();
-        let result = self.repeat(what, request, stop, self.backoff.short(), &|_| None, &mut calls).await;
+        let result = self.repeat(what, request, stop, self.backoff.short(), &|_| Said::default(), &mut calls).await;
         (result, calls)
     }
 
-    /// The same for a destination, whose own word on its limits ([`Destination::limit_said`]) counts like a `Retry-After`:
-    /// on a day whose calls are used up nothing is repeated.
+    /// The same for a destination, whose own word counts: on its limits ([`Destination::limit_said`]) like a `Retry-After`, so
+    /// that nothing is repeated on a day whose calls are used up, and on the account, so that no new token is fetched for
+    /// a scope that is missing.
     pub async fn ask_of(
         &self,
         destination: &dyn Destination,
@@ -65,7 +76,13 @@ impl Channel {
         stop: &CancellationToken,
     ) -> (Result<Reply, AskError>, Vec<CallRecord>) {
         let mut calls = Vec::new();
-        let said = |reply: &Reply| destination.limit_said(reply).map(|(wait, _)| wait);
+        let said = |reply: &Reply| Said {
+            wait: destination.limit_said(reply).map(|(wait, _)| wait),
+            is_final: matches!(
+                destination.read(Asked::Find, &Prepared::default(), reply),
+                Some(Verdict::AccountWrong { .. })
+            ),
+        };
         let result = self.repeat(what, request, stop, self.backoff.short(), &said, &mut calls).await;
         (result, calls)
     }
@@ -78,7 +95,7 @@ impl Channel {
         stop: &CancellationToken,
     ) -> (Result<Reply, AskError>, Vec<CallRecord>) {
         let mut calls = Vec::new();
-        let result = self.repeat(what, request, stop, std::iter::empty(), &|_| None, &mut calls).await;
+        let result = self.repeat(what, request, stop, std::iter::empty(), &|_| Said::default(), &mut calls).await;
         (result, calls)
     }
 
@@ -88,7 +105,7 @@ impl Channel {
         request: &Request,
         stop: &CancellationToken,
         mut waits: impl Iterator<Item = Duration> + Send,
-        said: &(dyn Fn(&Reply) -> Option<Duration> + Sync),
+        said: &(dyn Fn(&Reply) -> Said + Sync),
         calls: &mut Vec<CallRecord>,
     ) -> Result<Reply, AskError> {
         let mut refreshed = false;
@@ -133,12 +150,16 @@ impl Channel {
     }
 
     /// What an exchange leads to, budget aside: the wait is the least that the server asks for.
-    fn next(&self, exchange: &Exchange, refreshed: bool, said: &(dyn Fn(&Reply) -> Option<Duration> + Sync)) -> Next {
+    fn next(&self, exchange: &Exchange, refreshed: bool, said: &(dyn Fn(&Reply) -> Said + Sync)) -> Next {
         let Ok(reply) = &exchange.result else { return Next::Wait(Duration::ZERO) };
+        let said = said(reply);
+        if said.is_final {
+            return Next::Done;
+        }
         match reply.status {
             StatusCode::UNAUTHORIZED if !refreshed => Next::Refresh,
             StatusCode::TOO_MANY_REQUESTS => {
-                let wait = said(reply).or_else(|| reply.retry_after()).unwrap_or(Duration::from_secs(1));
+                let wait = said.wait.or_else(|| reply.retry_after()).unwrap_or(Duration::from_secs(1));
                 self.limiter.pause_until(self.clock.now().plus(wait), "429 Too Many Requests");
                 Next::Wait(wait)
             }

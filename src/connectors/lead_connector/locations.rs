@@ -25,8 +25,7 @@ struct Page {
 }
 
 impl LeadConnector {
-    pub(super) fn installed_locations(&self, replies: &[Reply]) -> CheckStep {
-        let Some(agency) = &self.agency else { return CheckStep::Passed(Vec::new()) };
+    pub(super) fn installed_locations(&self, agency: &Agency, replies: &[Reply]) -> CheckStep {
         let mut locations = Vec::new();
         let mut last: Option<Page> = None;
         let mut goes_on = false;

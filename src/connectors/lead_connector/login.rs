@@ -150,7 +150,7 @@ fn rotating(section: &Section, api: &Api, user_type: UserType) -> Result<Grant, 
             pkce: true,
             fields: code,
         }),
-        known_refusals: vec![not_active],
+        known_refusals: vec![not_active, in_known_words],
         ..Grant::new("rotating", api.at(&["oauth", "token"]), [client_id, user_type.name().to_owned()])
     })
 }
@@ -171,7 +171,7 @@ fn of_agency(section: &Section, api: &Api, base_url: &Url, company_id: &str) -> 
         keys: "`company_id` and `location_id`, and that the app is installed in this location",
         address: "`base_url`, `path_prefix` and `api_version`",
         authorised_by: Some(Box::new(agency)),
-        known_refusals: vec![not_active],
+        known_refusals: vec![not_active, in_known_words],
         ..Grant::new("location_token", api.at(&["oauth", path]), identity)
     })
 }
@@ -195,6 +195,29 @@ pub(super) fn not_active(reply: &Reply) -> Option<(String, String)> {
                 .to_owned(),
         )
     })
+}
+
+/// Refusals in the vendor's fixed words, which say what is wrong and repeat nothing that was sent. Sources:
+/// `apps/v3/oauth-v3.json` and `apps/v3/common/common-schemas.json`.
+fn in_known_words(reply: &Reply) -> Option<(String, String)> {
+    let body = reply.json()?;
+    let said = body.get("message")?.as_str()?.trim().trim_end_matches('.');
+    let is_name = |name: &str| (1..=40).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphabetic());
+    let starts = ["Invalid parameter: ", "Missing parameter: "];
+    let parameter = starts.into_iter().find_map(|start| said.strip_prefix(start).filter(|name| is_name(name)));
+    let remedy = match (parameter, said) {
+        (Some("clientId" | "clientSecret" | "client_id" | "client_secret"), _) => {
+            "check `client_id` and `client_secret`"
+        }
+        (Some(_), _) => "check what the login names; the message says which value",
+        (None, "Location not found") => "check `location_id`",
+        (None, "App is not installed on this location" | "App is not installed in this location") => {
+            "have the app installed in this location, or check `location_id`"
+        }
+        (None, "Company not found") => "check `company_id`",
+        _ => return None,
+    };
+    Some((said.to_owned(), remedy.to_owned()))
 }
 
 /// Whether a refusal says that the location is not active.

@@ -143,6 +143,12 @@ impl Destination for LeadConnector {
         self.look_up(&prepared.lead.email, prepared.lead.phone.as_deref())
     }
 
+    /// A contact that was created by a refused upsert has all but what was refused.
+    fn shows_what_was_sent(&self, prepared: &Prepared, refused: Option<&str>, found: &Reply) -> bool {
+        let Some(contact) = echo::contact_in(found) else { return true };
+        self.not_kept(prepared, &contact).iter().all(|field| Some(field.as_str()) == refused)
+    }
+
     /// The tags, by the call that adds to those that are there: in an upsert they would replace them.
     fn complete(&self, prepared: &Prepared, remote_id: Option<&str>) -> Option<Request> {
         let id = remote_id?;
@@ -167,7 +173,12 @@ impl Destination for LeadConnector {
         self.check_account(replies)
     }
 
+    /// An agency's locations; a location's own login is checked as before the first lead, since the person may have chosen
+    /// another location than the configured one.
     fn after_login(&self, replies: &[Reply]) -> CheckStep {
-        self.installed_locations(replies)
+        match &self.agency {
+            Some(agency) => self.installed_locations(agency, replies),
+            None => self.check_account(replies),
+        }
     }
 }

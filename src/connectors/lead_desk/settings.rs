@@ -237,8 +237,16 @@ fn build(section: &Section) -> Result<Arc<dyn crate::connectors::Destination>, B
 
 fn missing(section: &Section) -> Vec<MissingSetting> {
     let mut missing = Vec::new();
-    if section.text("contact_list").is_none() && section.integer("contact_list_id").is_none() {
-        missing.push(section.missing_or("contact_list", &format!("`{}`", section.key("contact_list_id"))));
+    // The REST API tells lists apart by their numbers, unless a parameter is named that takes something else.
+    let by_number = Which::of(section) == Which::Rest
+        && section.text("list_parameter").is_none_or(|name| name.trim() == LIST_PARAMETER);
+    match (section.text("contact_list"), section.integer("contact_list_id")) {
+        (_, Some(_)) => {}
+        (_, None) if by_number => missing.push(section.missing("contact_list_id")),
+        (Some(_), None) => {}
+        (None, None) => {
+            missing.push(section.missing_or("contact_list", &format!("`{}`", section.key("contact_list_id"))));
+        }
     }
     let text = |name: &str| section.need_text(name).err();
     let secret = |name: &str| section.need_secret(name).err();

@@ -208,3 +208,16 @@ fn a_reply_about_another_person_is_told_by_the_number_it_names() {
         }
     }
 }
+
+#[test]
+fn a_rest_api_that_tells_lists_by_their_numbers_needs_one() {
+    let missing = |table: &str| {
+        let missing = registry::missing(&configured(table));
+        missing.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    };
+    let named = REST.replace("contact_list_id = 123", "contact_list = \"x\"");
+    assert!(missing(&named).contains("contact_list_id"), "{}", missing(&named));
+    assert_eq!(missing(&format!("{named}list_parameter = \"list\"\n")), "");
+    assert_eq!((missing(REST), missing(ORIGINAL)), (String::new(), String::new()));
+    assert!(missing("auth_key = \"k\"").contains("contact_list"));
+}

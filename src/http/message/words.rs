@@ -5,6 +5,7 @@ mod tests;
 
 use std::time::{Duration, UNIX_EPOCH};
 
+use bytes::Bytes;
 use http::HeaderValue;
 use http::header::{CONTENT_TYPE, DATE, RETRY_AFTER};
 use serde_json::Value;
@@ -12,6 +13,7 @@ use serde_json::Value;
 use super::Reply;
 use crate::clock::Timestamp;
 use crate::mask;
+use crate::secret::Secret;
 
 /// Longest message shown, in characters.
 const MESSAGE_CAP: usize = 200;
@@ -33,6 +35,8 @@ const MESSAGE_KEYS: [&str; 13] = [
     "errors",
     "messages",
 ];
+/// A secret shorter than this can't be told from a word.
+const TELLING: usize = 6;
 /// Messages within messages are followed so deep.
 const MESSAGE_DEPTH: u8 = 3;
 /// So many messages of one reply are read.
@@ -83,6 +87,19 @@ impl Reply {
         // Never fails: a date as HTTP writes it is visible ASCII.
         if let Ok(date) = HeaderValue::try_from(httpdate::fmt_http_date(UNIX_EPOCH + since)) {
             self.headers.entry(DATE).or_insert(date);
+        }
+        self
+    }
+
+    /// The same reply without this secret, wherever its body repeats it: from here on it can reach no message.
+    #[must_use]
+    pub fn without(mut self, secret: &Secret) -> Self {
+        let secret = secret.expose().trim();
+        if secret.len() >= TELLING
+            && let Ok(text) = std::str::from_utf8(&self.body)
+            && text.contains(secret)
+        {
+            self.body = Bytes::from(text.replace(secret, "…"));
         }
         self
     }

@@ -52,7 +52,7 @@ pub(super) async fn refused_unless_there(
     case: Case<'_>,
     (field, reason): (Option<String>, String),
 ) -> Settlement {
-    let refusal = Verdict::Refused { field, reason: reason.clone() };
+    let refusal = Verdict::Refused { field: field.clone(), reason: reason.clone() };
     let Some(question) = lane.destination.find(prepared) else {
         return Settlement::Judged(case.after_create(refusal));
     };
@@ -67,6 +67,12 @@ pub(super) async fn refused_unless_there(
     let case = super::case(lane, lead, &exchange, "find", &verdict, charged);
     if verdict == Verdict::Absent {
         return Settlement::Judged(case.after_create(refusal));
+    }
+    if let (Verdict::Accepted { .. }, Ok(found)) = (&verdict, &exchange.result)
+        && !lane.destination.shows_what_was_sent(prepared, field.as_deref(), found)
+    {
+        let reason = format!("{reason}; it was there before, and nothing was changed");
+        return Settlement::Judged(case.after_create(Verdict::Refused { field, reason }));
     }
     let verdict = match verdict {
         Verdict::Accepted { remote_id, already, note } => {

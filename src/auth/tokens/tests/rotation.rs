@@ -216,6 +216,23 @@ async fn a_failure_that_was_answered_is_no_lost_answer() {
 }
 
 #[tokio::test]
+async fn a_service_that_asks_for_a_long_pause_is_left_alone_by_all() {
+    let (idp, vault, clock, account) = setting(3600).await;
+    idp.fates([Fate::Answered(429, "Retry-After: 600\r\n", "")]);
+    let asking = asks(&worker(&vault, &clock), &account);
+    idp.arrival().await;
+    for asking in [asking, asks(&worker(&vault, &clock), &account)] {
+        let error = asking.await.unwrap().unwrap_err();
+        assert!(error.to_string().starts_with("the token service asks to be left alone until "), "{error}");
+        assert_eq!(error.exit(), crate::exit::Exit::Unavailable);
+    }
+    assert_eq!(idp.presented().len(), 1);
+    clock.advance(Duration::from_secs(600));
+    assert_eq!(get(&worker(&vault, &clock), &account).await.0, "a1");
+    assert_eq!((idp.presented().len(), idp.replays()), (2, 0));
+}
+
+#[tokio::test]
 async fn an_answer_that_a_gateway_did_not_wait_for_is_lost() {
     for (fates, repeated) in [(1, true), (2, false)] {
         let (idp, vault, clock, account) = setting(3600).await;
@@ -325,7 +342,7 @@ async fn an_exchange_is_not_begun_when_most_of_its_turn_is_over() {
 #[tokio::test(start_paused = true)]
 async fn others_are_not_waited_for_without_end() {
     let (idp, vault, clock, account) = setting(3600).await;
-    vault.put_turn(account.token_key(), clock.now().plus(HOUR));
+    vault.put_turn(account.token_key(), clock.now().plus(Duration::from_secs(20)));
     let error = worker(&vault, &clock).bearer(&account).await.unwrap_err();
     assert_eq!(error.to_string(), "other workers have tried to get a token for 90 s");
     assert_eq!(error.exit(), Exit::Unavailable);

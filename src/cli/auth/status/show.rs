@@ -107,9 +107,10 @@ fn remarks(view: &View, now: Timestamp) -> Vec<String> {
     let warn = |text: &str| format!("{} {text}", paint(WARN, "!"));
     let mut remarks = Vec::new();
     if view.state == State::NeedsLogin {
+        let seed = "put a new refresh token into `refresh_token`";
         let remedy = match view.by_browser {
-            true => "log in again: `leadsync auth login NAME`, or put a new refresh token into `refresh_token`",
-            false => "put a new refresh token into `refresh_token`",
+            true => format!("log in again: `leadsync auth login {}`, or {seed}", view.login_name),
+            false => seed.to_owned(),
         };
         remarks.push(format!("{} {remedy}", paint(CODE, "→")));
     }

@@ -45,6 +45,23 @@ async fn views(store: &FakeStore, configured: &[(&'static str, Login)]) -> Vec<V
     gather(store, &configured, NOW).await.unwrap()
 }
 
+#[test]
+fn an_agency_is_an_account_that_one_of_its_destinations_logs_in() {
+    let of = |name: &str, company: &str| {
+        format!(
+            "[destinations.{name}]\nkind = \"lead_connector\"\nlocation_id = \"{name}\"\nclient_id = \"app\"\n\
+             client_secret = \"hush\"\n{company}\n"
+        )
+    };
+    let agency = "company_id = \"co1\"";
+    let text = [of("crm", "company_id = \"co1\"\ndefault = true"), of("crm2", agency), of("own", "")].concat();
+    let settings = crate::config::parse("leadsync.toml", &text, crate::config::Environment::default()).unwrap();
+    let known = accounts_without_secrets(&settings);
+    let found = agencies(&known);
+    let found: Vec<_> = found.iter().map(|(name, (agency, whose))| (*name, agency.name(), whose.clone())).collect();
+    assert_eq!(found, [("agency.co1", "agency.co1", vec!["crm", "crm2"])]);
+}
+
 #[tokio::test]
 async fn each_state_is_told_with_what_there_is_to_know() {
     let login = StoredToken { needs_login: Some("its refresh token was refused".into()), ..token("", 4, MINUTE).token };
@@ -83,9 +100,9 @@ async fn each_state_is_told_with_what_there_is_to_know() {
     b_soon     expires soon       expires in 1 min (2026-11-22T05:31:59Z) · generation 3 · refreshed 59 min ago by web-1 (process 17, run 7)
     c_expired  expired            expired 1 h ago, refreshed when next needed · generation 3 · refreshed 2 h ago by web-1 (process 17, run 7)
     d_dead     needs login        its refresh token was refused · expires in 59 min (2026-11-22T06:29:59Z) · generation 4 · refreshed 1 min ago by web-1 (process 17, run 7)
-               → log in again: `leadsync auth login NAME`, or put a new refresh token into `refresh_token`
+               → log in again: `leadsync auth login d_dead`, or put a new refresh token into `refresh_token`
     e_never    needs login        it was refused
-               → log in again: `leadsync auth login NAME`, or put a new refresh token into `refresh_token`
+               → log in again: `leadsync auth login e_never`, or put a new refresh token into `refresh_token`
     f_first    refresh under way  nobody else begins one before 2026-11-22T05:31:19Z
     g_lost     none yet           asked for when the account is first called
                ! a refresh began and nobody told how it ended; whoever needs a token next looks into it

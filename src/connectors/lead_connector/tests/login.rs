@@ -131,8 +131,19 @@ fn a_spent_refresh_token_needs_a_login_and_an_inactive_location_does_not() {
     let AuthError::Refused { what, remedy } = read(400, "Location is not active") else { panic!() };
     assert!(what.ends_with("the location is not active"), "{what}");
     assert!(remedy.contains("reactivated"), "{remedy}");
-    let AuthError::Refused { remedy, .. } = read(400, "Invalid parameter: clientId") else { panic!() };
-    assert_eq!(remedy, "check `client_id` and `client_secret`");
+    // In the vendor's own words, where they are fixed ones.
+    for (said, expected) in [
+        ("Invalid parameter: clientId", "check `client_id` and `client_secret`"),
+        ("Location not found", "check `location_id`"),
+        ("App is not installed on this location", "have the app installed in this location, or check `location_id`"),
+    ] {
+        let AuthError::Refused { what, remedy } = read(400, said) else { panic!() };
+        assert!(what.ends_with(&format!("was refused (400): {said}")) && remedy == expected, "{what}: {remedy}");
+    }
+    for quoting in ["Invalid parameter: clientId ann@acme.example", "no user ann@acme.example"] {
+        let AuthError::Refused { what, .. } = read(400, quoting) else { panic!() };
+        assert!(!what.contains("ann"), "{what}");
+    }
     let agency = self::account(&format!("{APP}\ncompany_id = \"co1\""));
     let inactive = reply(400, r#"{"statusCode": 400, "message": "Location is not active"}"#);
     let error = agency.grant().unwrap().read(With::Login, &inactive, NOW).unwrap_err();

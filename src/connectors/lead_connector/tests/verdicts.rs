@@ -159,6 +159,19 @@ fn a_422_may_have_created_it_all_the_same() {
 }
 
 #[test]
+fn a_contact_that_was_there_before_a_refused_upsert_does_not_show_what_was_sent() {
+    let shows = |refused: Option<&str>, body: &str| plain().shows_what_was_sent(&rosan(), refused, &reply(200, body));
+    let mut kept: Value = serde_json::from_slice(UPSERTED).unwrap();
+    assert!(shows(None, &kept.to_string()));
+    // Created without what was refused.
+    kept["contact"]["companyName"] = Value::Null;
+    assert!(shows(Some("companyName"), &kept.to_string()));
+    assert!(!shows(None, &kept.to_string()) && !shows(Some("source"), &kept.to_string()));
+    // It says only who it is: nothing can be told.
+    assert!(shows(None, r#"{"contact": {"id": "1", "email": "rosan@deos.com"}}"#));
+}
+
+#[test]
 fn what_is_wrong_with_the_account_is_no_leads_fault() {
     let wrong = |status: u16, message: &str| {
         let body = json!({"statusCode": status, "message": message}).to_string();

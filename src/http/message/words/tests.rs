@@ -17,6 +17,16 @@ fn message(body: &str) -> String {
 }
 
 #[test]
+fn a_secret_that_a_reply_repeats_is_taken_out_of_it() {
+    let repeats = |body: &'static str| reply(&[], body).without(&Secret::new(" onlyletters\n")).message();
+    assert_eq!(repeats(r#"{"message": "ERR_ARGUMENT_INVALID: auth=onlyletters"}"#), "ERR_ARGUMENT_INVALID: auth=…");
+    assert_eq!(repeats("auth=onlyletters, phone=onlyletters"), "auth=…, phone=…");
+    // What may be a word is left: an API that says "key" does not tell this one.
+    assert_eq!(reply(&[], "no such key").without(&Secret::new("key")).message(), "no such key");
+    assert_eq!(reply(&[], &b"\xff onlyletters"[..]).without(&Secret::new("onlyletters")).body.len(), 13);
+}
+
+#[test]
 fn retry_after_is_read_in_every_form() {
     let after =
         |text: &str| reply(&[("date", "Sun, 22 Nov 2026 05:30:59 GMT"), ("retry-after", text)], "").retry_after();
