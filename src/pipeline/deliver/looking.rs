@@ -75,10 +75,9 @@ pub(super) async fn refused_unless_there(
         return Settlement::Judged(case.after_create(Verdict::Refused { field, reason }));
     }
     let verdict = match verdict {
-        Verdict::Accepted { remote_id, already, note } => {
-            let refused = format!("the create was refused: {reason}");
-            let note = note.map_or_else(|| refused.clone(), |note| format!("{note}; {refused}"));
-            Verdict::Accepted { remote_id, already, note: Some(note) }
+        Verdict::Accepted { remote_id, .. } => {
+            let note = Some(format!("found there, although the create was refused: {reason}"));
+            Verdict::Accepted { remote_id, already: false, note }
         }
         other => other,
     };
@@ -88,7 +87,11 @@ pub(super) async fn refused_unless_there(
             return Settlement::Judged(with_calls(case.incomplete(remote_id, &later.why, later.not_before), calls));
         }
     };
-    let judgement = with_calls(case.after_find(verdict.clone()), calls);
+    let judgement = match verdict {
+        Verdict::Accepted { .. } => case.after_create(verdict.clone()),
+        _ => case.after_find(verdict.clone()),
+    };
+    let judgement = with_calls(judgement, calls);
     match after(lane, lead, &verdict, judgement, &exchange, bearer, false).await {
         After::Settle(judgement) | After::Again(judgement) => Settlement::Judged(judgement),
     }
