@@ -282,9 +282,9 @@ impl Case<'_> {
                 };
                 case.accepted(remote_id, Some(reason))
             }
-            ControlFlow::Continue((case, Verdict::Absent)) => {
-                case.failed("the create request was lost and the lead is not there".to_owned())
-            }
+            ControlFlow::Continue((case, Verdict::Absent)) => case.failed(
+                "looked for after an unknown outcome, and not there: the create request led to no lead".to_owned(),
+            ),
             ControlFlow::Continue((
                 case,
                 Verdict::Refused { reason, .. } | Verdict::RefusedUnlessThere { reason, .. },
