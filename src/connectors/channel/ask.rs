@@ -146,7 +146,7 @@ impl Channel {
             status if status.is_server_error() => {
                 // A longer one is for the caller to make known: nobody is to wait here for hours.
                 if let Some(wait) = reply.asks_for_a_rest().filter(|wait| *wait <= PATIENCE) {
-                    self.limiter.pause_until(self.clock.now().plus(wait), &status.to_string());
+                    self.limiter.pause_until(self.clock.now().plus(wait), status.to_string());
                 }
                 Next::Wait(reply.retry_after().unwrap_or(Duration::ZERO))
             }

@@ -49,9 +49,9 @@ fn is_refusal(exchange: &Exchange) -> bool {
 fn remedy(exchange: &Exchange) -> &'static str {
     match &exchange.result {
         Ok(reply) if !reply.status.is_server_error() => {
-            "check the address and the login: something else than the API may be answering, such as a sign-in page; no \
-             other lead is sent, and the next run looks for those in doubt"
+            "check the address and the login: something else than the API may be answering, such as a sign-in page; leads \
+             that were not sent keep their attempts"
         }
-        _ => "no other lead is sent; run again when it is back: that run looks for those in doubt",
+        _ => "run again when it is back; leads that were not sent keep their attempts",
     }
 }
