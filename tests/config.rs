@@ -307,8 +307,8 @@ fn a_value_from_a_variable_is_not_repeated() {
 #[test]
 fn what_must_fit_together_is_checked() {
     let timeout = format!("{DESTINATION}timeout = \"45s\"\n");
-    insta::assert_snapshot!(error(&timeout), @"leadsync.toml:3:11: `run.lease` (60s) is too short for `destinations.7targets.timeout` (45s): another worker could take a lead whose request is still under way; expected a lease of 71s or more, or a shorter timeout");
-    insta::assert_snapshot!(error(&format!("[run]\nlease = \"10s\"\n{DESTINATION}")), @"leadsync.toml:2:9: `run.lease` (10s) is too short for `destinations.7targets.timeout` (30s): another worker could take a lead whose request is still under way; expected a lease of 48s or more, or a shorter timeout");
+    insta::assert_snapshot!(error(&timeout), @"leadsync.toml:3:11: `run.lease` (60s) is too short for `destinations.7targets.timeout` (45s): another worker could take a lead whose request is still under way; expected a lease of 71s or more, which is one and a half times the sum of the timeout and 2s, or a shorter timeout");
+    insta::assert_snapshot!(error(&format!("[run]\nlease = \"10s\"\n{DESTINATION}")), @"leadsync.toml:2:9: `run.lease` (10s) is too short for `destinations.7targets.timeout` (30s): another worker could take a lead whose request is still under way; expected a lease of 48s or more, which is one and a half times the sum of the timeout and 2s, or a shorter timeout");
     insta::assert_snapshot!(error("[retry]\ninitial_interval = \"20min\"\n"), @"leadsync.toml:2:20: `retry.initial_interval` (20min) is longer than `retry.max_interval` (15min); expected the first pause to be the shorter one");
     let second = "[destinations.crm]\nkind = \"seven_targets\"\n";
     insta::assert_snapshot!(error(&format!("{DESTINATION}{second}")), @"none of the destinations is the default, so leads that name none have nowhere to go; add `default = true` to one of [destinations.7targets], [destinations.crm]");
@@ -442,6 +442,19 @@ fn what_is_missing_is_named_with_where_it_was_looked_for() {
     let settings = config::load(&in_dir(dir.path(), &[("HOME", "/home/ann")])).unwrap();
     insta::assert_snapshot!(need(&settings, "enrich.client_secret"), @"enrich.client_secret is not set: looked in leadsync.toml, /home/ann/.config/leadsync/leadsync.toml (there is no such file), LEADSYNC_ENRICH__CLIENT_SECRET[_FILE]; set LEADSYNC_ENRICH__CLIENT_SECRET, or write a leadsync.toml");
     assert_eq!(settings.require("enrich.client_secret", &Some(5)), Ok(&5));
+}
+
+#[test]
+fn one_of_several_keys_without_a_value_is_named_whatever_the_database() {
+    let key = "11".repeat(32);
+    let text = format!("[security]\nencryption_key = [\"${{NEW}}\", \"${{OLD}}\"]\n{DESTINATION}");
+    let said = |text: &str| {
+        let settings = parse_with(text, &[("NEW", &key)]).unwrap();
+        config::check_security(&settings).iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    insta::assert_snapshot!(said(&text).join("\n"), @"security.encryption_key is not set: looked in leadsync.toml (line 2: ${OLD}, which is not in the environment), LEADSYNC_SECURITY__ENCRYPTION_KEY[_FILE]; set OLD");
+    // Alone, SQLite has a key file instead.
+    assert!(said(&text.replace("[\"${NEW}\", \"${OLD}\"]", "\"${OLD}\"")).is_empty());
 }
 
 #[test]

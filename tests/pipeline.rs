@@ -85,6 +85,80 @@ async fn a_short_pause_is_waited_for() {
     assert_eq!((summary.counts.delivered, summary.deferred_waiting, summary.halts.len()), (5, 0, 0), "{summary:?}");
 }
 
+/// Far above what a look before the next create takes, so that the second look follows the first.
+const QUICK_LOOKS: &str = "[destinations.7targets]\nconcurrency = 8\nsettle = \"50ms\"";
+
+#[tokio::test]
+async fn a_pause_asked_for_by_a_503_is_kept_and_its_lead_is_looked_for() {
+    for (fault, lead) in [("create:503-seconds=#2", true), ("create:500=#2,update:503-seconds=#1", false)] {
+        let bench = Bench::new(pausing(Duration::from_secs(1)), QUICK_LOOKS).await;
+        bench.faults(fault);
+        bench.enqueue(30).await;
+        let summary = bench.run_within(SOON, &RunOptions::default()).await;
+        assert_eq!(
+            (summary.counts.delivered, summary.deferred_waiting, summary.halts.len()),
+            (30, 0, 0),
+            "{summary:?}"
+        );
+        assert!(bench.ledger_has_each_once(30));
+        assert_eq!(bench.in_pause(), 0, "{fault}");
+        assert!(bench.requests("update") > usize::from(!lead), "in doubt, and looked for");
+    }
+
+    let bench = Bench::new(pausing(Duration::from_secs(3600)), QUICK_LOOKS).await;
+    bench.faults("create:503-seconds=#1");
+    bench.enqueue(60).await;
+    let summary = bench.run_within(SOON, &RunOptions::default()).await;
+    assert_eq!(summary.halts.first().map(|halt| halt.exit), Some(Exit::Unavailable), "{summary:?}");
+    assert!(summary.halts[0].reason.contains("503 Service Unavailable (`Retry-After`)"), "{summary:?}");
+    let pauses = bench.db.store.pauses(SystemClock.now()).await.unwrap();
+    assert!(pauses.iter().any(|pause| pause.until > SystemClock.now().plus(Duration::from_secs(3500))), "{pauses:?}");
+    assert!(bench.leads().await.iter().all(|lead| lead.attempts == 0));
+}
+
+#[tokio::test]
+async fn creates_that_lead_to_nothing_known_one_after_the_other_end_the_run() {
+    // A success that isn't one, with the looks in between finding nobody; a page, with the looks finding everybody.
+    for (fault, said) in [("error-body", "200"), ("html", "201")] {
+        let bench = Bench::new(unlimited(SandboxOptions::default()), QUICK_LOOKS).await;
+        bench.faults(&format!("create:{fault}=100%"));
+        bench.enqueue(150).await;
+        let summary = bench.run_within(SOON, &RunOptions::default()).await;
+        assert!(summary.balances(), "{summary:?}");
+        assert_eq!(summary.halts.len(), 1, "{summary:?}");
+        let halt = &summary.halts[0];
+        assert_eq!(halt.exit, Exit::Unavailable);
+        let (reason, remedy) = (&halt.reason, halt.remedy.as_deref().unwrap_or_default());
+        assert!(
+            reason.contains("creates with an unknown outcome in a row, the last: ") && reason.contains(said),
+            "{halt:?}"
+        );
+        assert!(remedy.contains("check the address and the login"), "{halt:?}");
+        let creates = bench.requests("create");
+        assert!((10..=18).contains(&creates), "those under way besides the ten: {creates}");
+        let leads = bench.leads().await;
+        assert!(leads.iter().all(|lead| lead.attempts <= 1 && lead.lease_expires.is_none()), "{leads:?}");
+        assert_eq!(
+            leads.iter().filter(|lead| lead.attempts == 0 && lead.state == LeadState::Delivered).count() as i64,
+            summary.counts.delivered
+        );
+        assert_eq!((summary.counts.exhausted, summary.counts.unconfirmed), (0, 0), "{summary:?}");
+    }
+}
+
+#[tokio::test]
+async fn doubts_with_a_create_that_was_understood_in_between_end_nothing() {
+    let bench =
+        Bench::new(unlimited(SandboxOptions::default()), "[destinations.7targets]\nconcurrency = 1\nsettle = \"50ms\"")
+            .await;
+    // Nine in a row, then one that is accepted, or refused.
+    bench.faults("create:html=#1+2+3+4+5+6+7+8+9+11+12+13+14+15+16+17+18+19,create:error-body=#21+22+23+24+25+26+27,create:400=#20");
+    bench.enqueue(40).await;
+    let summary = bench.run_within(SOON, &RunOptions::default()).await;
+    assert_eq!((summary.counts.delivered, summary.counts.rejected), (39, 1), "{summary:?}");
+    assert_eq!(summary.halts, [], "{summary:?}");
+}
+
 #[tokio::test]
 async fn what_the_grace_time_cuts_stays_sending_without_a_lease_and_everything_else_is_given_back() {
     let bench = Bench::new(SandboxOptions::default(), "grace = \"300ms\"").await;

@@ -380,6 +380,7 @@ Faults, as TARGET:KIND=WHEN:
           lead_bank       bank_create, bank_find, bank_get, bank_events, bank_token
           plain_crm       plain_create, plain_search, plain_me, plain_token
   KIND    a status (401, 429, 503; 503-after: the lead is created all the same), 429-seconds, 429-date, 429-none
+          503-seconds (with a Retry-After)
           reset, hang (and reset-after, hang-after), late, truncated, html, empty, drip, no-id
           error-body, other-lead (and error-body-after, other-lead-after): a success that lies
   WHEN    5% of the requests, #3 or #3+7: those, ann@example.com: hers, ann@example.com#2: her second")]

@@ -60,7 +60,7 @@ async fn of_installation(args: &DoctorArgs, context: &Context) -> Result<Vec<Sec
         Ok(opened) => opened,
         Err(failure) => {
             own.push(failed("database", &failure));
-            return Ok(vec![Section { name: OWN.to_owned(), findings: own }]);
+            return Ok(without_accounts(own, names, "the database"));
         }
     };
     own.push(Finding::ok("database", format!("{}, its tables are this version's", opened.store.location())));
@@ -68,7 +68,7 @@ async fn of_installation(args: &DoctorArgs, context: &Context) -> Result<Vec<Sec
         Ok(site) => site,
         Err(error) => {
             own.push(failed("encryption key", &Failure::from(error)));
-            return Ok(vec![Section { name: OWN.to_owned(), findings: own }]);
+            return Ok(without_accounts(own, names, "the encryption key"));
         }
     };
     own.push(Finding::ok("encryption key", "opens what this database keeps sealed"));
@@ -80,6 +80,17 @@ async fn of_installation(args: &DoctorArgs, context: &Context) -> Result<Vec<Sec
     }
     site.store.close().await;
     Ok(sections)
+}
+
+/// The accounts can't be examined without what is missing: their tokens, pauses and limits are kept there.
+fn without_accounts(own: Vec<Finding>, names: Vec<String>, missing: &str) -> Vec<Section> {
+    let not_examined = |name| {
+        let found = format!("not examined: tokens, pauses and limits can't be known without {missing}");
+        let remedy = format!("mend {missing} first (see above), then run `leadsync doctor` again");
+        Section { name, findings: vec![Finding::warn("account", found, remedy)] }
+    };
+    let own = Section { name: OWN.to_owned(), findings: own };
+    std::iter::once(own).chain(names.into_iter().map(not_examined)).collect()
 }
 
 /// What the installation's own findings stand under.
@@ -149,8 +160,10 @@ async fn of_queue(site: &Site) -> Result<Vec<Finding>, Failure> {
 
 /// A list of subnets for the bank, checked by the rules of its page.
 fn of_allowlist(file: &Path) -> Result<Vec<Finding>, Failure> {
-    let shown = file.display();
-    let text = std::fs::read_to_string(file).map_err(|error| {
+    let is_input = file == Path::new("-");
+    let shown = if is_input { "standard input".to_owned() } else { file.display().to_string() };
+    let read = if is_input { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(file) };
+    let text = read.map_err(|error| {
         let why = match error.kind() {
             std::io::ErrorKind::InvalidData => "is not UTF-8 text".to_owned(),
             _ => format!("can't be read: {error}"),
@@ -164,10 +177,17 @@ fn of_allowlist(file: &Path) -> Result<Vec<Finding>, Failure> {
         .chain(report.warnings().map(|it| Finding::warn("allowlist", it.to_string(), it.remedy.clone())))
         .collect();
     if report.is_usable() {
-        let found = format!("{} subnets that the bank takes", report.subnets.len());
+        let found = match (report.subnets.len(), report.idle()) {
+            (all, 0) => format!("{} that the bank takes", subnets(all)),
+            (all, idle) => format!("{} that the bank may take, of which no call can come from {idle}", subnets(all)),
+        };
         findings.insert(0, Finding::ok("allowlist", found));
     }
     Ok(findings)
+}
+
+fn subnets(count: usize) -> String {
+    format!("{count} {}", if count == 1 { "subnet" } else { "subnets" })
 }
 
 fn level(level: Level) -> &'static str {

@@ -13,6 +13,7 @@ use super::words;
 use crate::clock::Timestamp;
 use crate::exit::Exit;
 use crate::lead::{Lead, LeadId, LeadState, LookUp, Person, RawLead};
+use crate::pipeline::sealing;
 use crate::store::{CallRecord, LeadFilter, LeadRecord, Store};
 
 /// Leads of one e-mail address that are told in full; more are counted.
@@ -25,7 +26,8 @@ pub async fn explain(args: &ExplainArgs, context: &Context) -> Outcome {
     let mut out = console::stdout();
     let mut first = true;
     for (position, wanted) in args.leads.iter().enumerate() {
-        for lead in find(&*opened.store, wanted, position).await? {
+        for mut lead in find(&*opened.store, wanted, position).await? {
+            lead.raw.custom_fields = lead.raw.custom_fields.map(|text| sealing::shown(&opened.settings, text));
             let calls = opened.store.calls_of(lead.id).await?;
             if !first {
                 writeln!(out)?;

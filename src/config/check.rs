@@ -53,7 +53,9 @@ impl Check<'_> {
 
     fn security(&mut self) {
         let security = &self.settings.security;
-        if self.settings.database.is_postgres() {
+        // SQLite has a key of its own where none is set; one of several that has no value is not meant to be that.
+        let one_of_several = self.settings.origins.unset.get("security.encryption_key").is_some_and(|it| it.in_list);
+        if self.settings.database.is_postgres() || one_of_several {
             self.need("security.encryption_key", &security.encryption_keys.first());
         }
     }

@@ -194,7 +194,9 @@ impl Walk<'_> {
             name.truncate(name.len() - "_file".len());
         }
         let mut variables = Vec::new();
-        match self.expanded(plain(value.get_ref()), &mut variables) {
+        let raw = plain(value.get_ref());
+        let in_list = matches!(raw, Raw::List(_));
+        match self.expanded(raw, &mut variables) {
             Ok(Ok(raw)) => {
                 let via = (!variables.is_empty()).then(|| format!("${{{}}}", variables.join("}, ${")));
                 let item = Item { key: found.key, raw, place, via, is_file: found.is_file };
@@ -202,7 +204,7 @@ impl Walk<'_> {
             }
             Ok(Err((variable, why))) => {
                 let remedy = Some(format!("set {variable}"));
-                self.layer.unset.insert(name, Unset { place, why, remedy });
+                self.layer.unset.insert(name, Unset { place, why, remedy, in_list });
             }
             Err(why) => self.problems.push(Problem::at(&place, format!("`{}`: {why}", shown(path)))),
         }

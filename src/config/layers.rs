@@ -29,6 +29,8 @@ pub(super) struct Unset {
     pub why: String,
     /// What to do: "set X".
     pub remedy: Option<String>,
+    /// One entry of a list; others may have a value.
+    pub in_list: bool,
 }
 
 /// One source.
@@ -50,7 +52,7 @@ impl Layer {
                 Some(via) => format!("{via}, which is empty"),
                 None => "an empty text".to_owned(),
             };
-            self.unset.insert(path, Unset { place: item.place, why, remedy: None });
+            self.unset.insert(path, Unset { place: item.place, why, remedy: None, in_list: false });
             return;
         }
         if let Some(other) = self.items.get(&path).filter(|other| other.is_file != item.is_file) {

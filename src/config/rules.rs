@@ -98,7 +98,7 @@ fn leases(settings: &Settings, failed: &BTreeSet<String>, problems: &mut Vec<Pro
         }
         let message = format!(
             "`run.lease` ({}) is too short for `{key}` ({}): another worker could take a lead whose request is still under \
-             way; expected a lease of {} or more, or a shorter timeout",
+             way; expected a lease of {} or more, which is one and a half times the sum of the timeout and 2s, or a shorter timeout",
             format_duration(settings.run.lease),
             format_duration(timeout),
             format_duration(Duration::from_secs(needed.as_millis().div_ceil(1_000) as u64)),

@@ -36,7 +36,12 @@ pub(super) fn read_secret_files(merged: &mut Merged, current_dir: &Path, problem
             }
             Err(why) if item.key.kind == Kind::Secret => {
                 let remedy = Some(format!("put it into {name}"));
-                let unset = Unset { place: item.place.clone(), why: format!("the file {name}, which {why}"), remedy };
+                let unset = Unset {
+                    place: item.place.clone(),
+                    why: format!("the file {name}, which {why}"),
+                    remedy,
+                    in_list: false,
+                };
                 merged.unset.insert(path.clone(), unset);
                 merged.items.remove(&path);
             }

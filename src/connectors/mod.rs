@@ -105,7 +105,7 @@ impl fmt::Display for Verdict {
             Self::NotNow { wait: Some(wait), why } => write!(f, "not now, again in {} s: {why}", wait.as_secs()),
             Self::NotNow { wait: None, why } => write!(f, "not now: {why}"),
             Self::Unknown { why } => write!(f, "unknown: {why}"),
-            Self::AuthExpired => f.write_str("access token expired"),
+            Self::AuthExpired => f.write_str("access token or key refused"),
             Self::AccountWrong { reason, .. } => write!(f, "account: {reason}"),
         }
     }

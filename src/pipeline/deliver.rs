@@ -6,6 +6,7 @@
 
 mod after;
 mod completing;
+pub(super) mod doubts;
 mod flight;
 mod looking;
 
@@ -106,6 +107,7 @@ async fn create(lane: &Lane, mut lead: Leased) -> Settlement {
             (Sent::Not(settlement), _) => return settlement,
         };
         let verdict = read(lane, Asked::Create, &prepared, &exchange);
+        doubts::tell(lane, &verdict, &exchange);
         // From here on it matters when it really left, not when we meant it to.
         let case = Case { sent_at: exchange.started_at, ..case(lane, &lead, &exchange, "create", &verdict, charged) };
         if let Verdict::RefusedUnlessThere { field, reason } = verdict {

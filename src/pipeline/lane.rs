@@ -14,7 +14,7 @@ use tokio::sync::{Notify, OnceCell, Semaphore};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::deliver::deliver;
+use super::deliver::{deliver, doubts};
 use super::pauses;
 use super::preflight;
 use super::prepare::{PlaceQueue, prepare};
@@ -23,6 +23,7 @@ use super::shared::Shared;
 use crate::clock::{Clock, Moment, Timestamp};
 use crate::connectors::channel::Channel;
 use crate::connectors::{Destination, Limits};
+use crate::http::retry::Breaker;
 use crate::lead::{LeadId, LeadState};
 use crate::store::{Due, LeaseRequest, Leased, Result as StoreResult, Waiting};
 
@@ -46,6 +47,8 @@ pub struct Lane {
     pub stop: CancellationToken,
     /// Create nothing more: that, or the day's creates are used up.
     pub creates: CancellationToken,
+    /// Creates in a row whose outcome is unknown.
+    pub doubts: Breaker,
     /// Leads leased and not yet put down.
     in_hand: Mutex<HashSet<LeadId>>,
     /// When a lead last reached its end, or work began: [`Timestamp::ms`].
@@ -82,6 +85,7 @@ impl Lane {
             slots,
             stop,
             creates,
+            doubts: doubts::counter(),
             in_hand: Mutex::default(),
             progress_ms,
             queue: PlaceQueue::default(),

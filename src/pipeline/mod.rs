@@ -24,7 +24,7 @@ mod prepare;
 pub mod progress;
 mod record;
 pub mod run;
-mod sealing;
+pub(crate) mod sealing;
 mod shared;
 pub mod site;
 pub mod source;

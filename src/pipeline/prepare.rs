@@ -240,7 +240,7 @@ fn verdict_on(lane: &Lane, prepared: &Prepared, changed: bool) -> Option<(Event,
         return Some((Event::SetAside, "the person is no longer at the e-mail's company".to_owned()));
     }
     let prepared = lane.opened(prepared);
-    lane.destination.create(&prepared).err().map(|unsendable| (Event::Refused, unsendable.to_string()))
+    lane.destination.create(&prepared).err().map(|unsendable| (Event::Refused, in_words(&unsendable, &prepared.notes)))
 }
 
 fn ended(lease: Leased, event: Event, reason: String) -> (Leased, Settlement) {

@@ -168,7 +168,7 @@ impl Case<'_> {
                 self.judged(vec![step], away(due, &why))
             }
             Verdict::AuthExpired => {
-                let step = self.step(None, "the access token had expired");
+                let step = self.step(None, "the access token was refused (401)");
                 self.judged(vec![step], Next::Again)
             }
             Verdict::AccountWrong { reason, .. } => {
@@ -238,7 +238,7 @@ impl Case<'_> {
             Verdict::NotNow { wait, why } => self.put_off(wait, why),
             Verdict::AuthExpired => {
                 let quota = self.refund();
-                let step = Step { quota, ..self.step(Some(Event::ProvenAbsent), "the access token had expired") };
+                let step = Step { quota, ..self.step(Some(Event::ProvenAbsent), "the access token was refused (401)") };
                 self.judged(vec![step], Next::Again)
             }
             Verdict::AccountWrong { reason, .. } => {
@@ -282,9 +282,9 @@ impl Case<'_> {
                 };
                 case.accepted(remote_id, Some(reason))
             }
-            ControlFlow::Continue((case, Verdict::Absent)) => {
-                case.failed("the create request was lost and the lead is not there".to_owned())
-            }
+            ControlFlow::Continue((case, Verdict::Absent)) => case.failed(
+                "looked for after an unknown outcome, and not there: the create request led to no lead".to_owned(),
+            ),
             ControlFlow::Continue((
                 case,
                 Verdict::Refused { reason, .. } | Verdict::RefusedUnlessThere { reason, .. },

@@ -22,6 +22,10 @@ use crate::store::{Leased, NewLead, Step, Vault};
 /// Longest value that is sealed, in characters; what is longer is no tax number, and is cut so that it stays one value.
 const LONGEST: usize = 200;
 
+/// What is kept of a text that can't be read as an object, and names a field that must be sealed: that it was none, so that
+/// its lead is refused for that.
+const LEFT_OUT: &str = "no JSON object: left out, since it names what is kept sealed";
+
 /// Which destination keeps which custom field sealed.
 #[derive(Clone, Debug, Default)]
 pub struct Sealing {
@@ -66,6 +70,9 @@ impl Sealing {
     /// is left out as it is there.
     fn sealed(&self, custom_fields: &str) -> Result<Option<String>, SealError> {
         let Some(sealer) = &self.sealer else { return Ok(None) };
+        if custom_fields == LEFT_OUT {
+            return Ok(None);
+        }
         let text = custom_fields.to_lowercase();
         if !self.fields.values().any(|field| text.contains(&field.to_lowercase()) || text.contains('\\')) {
             return Ok(None);
@@ -73,7 +80,8 @@ impl Sealing {
         let read = custom::fields(custom_fields, &mut Vec::new());
         if read.is_empty() {
             // Broken, and it names what nobody may read.
-            return Ok(Some("{}".to_owned()));
+            let left = if custom::object(custom_fields).is_some() { "{}" } else { LEFT_OUT };
+            return Ok(Some(left.to_owned()));
         }
         let mut kept = BTreeMap::new();
         let mut changed = !self.names_are_whole(custom_fields, &read);
@@ -138,6 +146,28 @@ impl Sealing {
         };
         Cow::Owned(opened)
     }
+}
+
+/// `custom_fields` as an operator may be shown it where these destinations are configured: a row that was not taken up yet
+/// is as another program wrote it.
+pub fn shown(settings: &Settings, custom_fields: String) -> String {
+    let fields: Vec<String> = settings.destinations.values().filter_map(registry::sealed_field).collect();
+    if fields.is_empty() || custom_fields == LEFT_OUT || custom_fields.trim().is_empty() {
+        return custom_fields;
+    }
+    let Some(object) = custom::object(&custom_fields) else {
+        let length = custom_fields.chars().count();
+        return format!("no JSON object ({length} characters, not shown: `{}` may be in it)", fields.join("`, `"));
+    };
+    let hides = |name: &str| {
+        let name = custom::name(name).unwrap_or_default();
+        fields.iter().any(|field| field.eq_ignore_ascii_case(&name))
+    };
+    if !object.iter().any(|(name, value)| hides(name) && !value.as_str().is_some_and(FieldSealer::is_sealed)) {
+        return custom_fields;
+    }
+    let shown = object.into_iter().map(|(name, value)| if hides(&name) { (name, "***".into()) } else { (name, value) });
+    serde_json::Value::Object(shown.collect()).to_string()
 }
 
 impl Lane {

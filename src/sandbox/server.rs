@@ -163,6 +163,7 @@ async fn serve(
         }
         Some(Fault::Status { code, .. }) => exchange.fault_status(code),
         Some(Fault::TooMany(form)) => exchange.asks_for_a_pause(form),
+        Some(Fault::Rest) => exchange.asks_for_a_rest(),
         Some(Fault::ErrorBody { .. }) => exchange.service.error_body(exchange.operation),
         Some(Fault::OtherLead { .. }) => exchange.service.other_lead(exchange.operation),
         Some(Fault::Html) => exchange.perform(fault).into_html(),

@@ -152,11 +152,24 @@ impl Exchange {
 
     /// An injected 429. A client that was told how long to wait is held to it.
     pub(super) fn asks_for_a_pause(&self, form: RetryAfter) -> Answer {
-        let pause = self.state.options.timing.pause;
-        if let (Some(caller), false) = (&self.caller, form == RetryAfter::Absent) {
+        if form != RetryAfter::Absent {
+            self.hold_to_a_pause();
+        }
+        self.too_many(form, self.state.options.timing.pause)
+    }
+
+    /// An injected 503 that says for how long.
+    pub(super) fn asks_for_a_rest(&self) -> Answer {
+        self.hold_to_a_pause();
+        let away = self.service.refusal(self.operation, StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable");
+        with_retry_after(away, RetryAfter::Seconds, self.state.options.timing.pause)
+    }
+
+    fn hold_to_a_pause(&self) {
+        if let Some(caller) = &self.caller {
+            let pause = self.state.options.timing.pause;
             self.state.limits().pause(self.operation.api(), &caller.account, pause, Instant::now());
         }
-        self.too_many(form, pause)
     }
 
     /// A fault's own error status, with what belongs to it.
@@ -176,15 +189,19 @@ impl Exchange {
 
     fn too_many(&self, form: RetryAfter, wait: Duration) -> Answer {
         let answer = self.service.refusal(self.operation, StatusCode::TOO_MANY_REQUESTS, "Too Many Requests");
-        // Both forms have whole seconds only; rounding down would invite the client too early.
-        match form {
-            RetryAfter::Absent => answer,
-            RetryAfter::Seconds => answer.with("retry-after", &wait.as_millis().div_ceil(1000).max(1).to_string()),
-            RetryAfter::Date => {
-                let at_ms = u64::try_from(SystemClock.now().plus(wait).ms()).unwrap_or_default();
-                let at = std::time::UNIX_EPOCH + Duration::from_secs(at_ms.div_ceil(1000));
-                answer.with("retry-after", &httpdate::fmt_http_date(at))
-            }
+        with_retry_after(answer, form, wait)
+    }
+}
+
+/// Both forms have whole seconds only; rounding down would invite the client too early.
+fn with_retry_after(answer: Answer, form: RetryAfter, wait: Duration) -> Answer {
+    match form {
+        RetryAfter::Absent => answer,
+        RetryAfter::Seconds => answer.with("retry-after", &wait.as_millis().div_ceil(1000).max(1).to_string()),
+        RetryAfter::Date => {
+            let at_ms = u64::try_from(SystemClock.now().plus(wait).ms()).unwrap_or_default();
+            let at = std::time::UNIX_EPOCH + Duration::from_secs(at_ms.div_ceil(1000));
+            answer.with("retry-after", &httpdate::fmt_http_date(at))
         }
     }
 }

@@ -1,10 +1,14 @@
 //! Look-ups: paid for once, never in the way of a lead for longer than the operator wants.
 
+use std::collections::BTreeSet;
+
 use crate::bench::{Bench, csv, email};
 use crate::support::database::Kind;
+use crate::systems::{ORIGINAL, rows};
 
 journeys![
     what_the_look_up_knows_is_filled_in,
+    the_number_that_a_look_up_brings_is_the_one_that_is_claimed,
     an_answer_is_paid_for_once_for_all_destinations,
     a_miss_is_remembered_too,
     a_row_that_the_service_refuses_is_found_and_the_others_are_looked_up,
@@ -51,6 +55,25 @@ async fn what_the_look_up_knows_is_filled_in(kind: Kind) {
     for expected in ["look-up", "found", "from the look-up", "lookup", "create", "200", "201"] {
         assert!(said.out.contains(expected), "{expected} is missing:\n{}", said.out);
     }
+}
+
+/// LeadDesk knows people by their number: where the look-up's wins, two leads that it says the same number of are one, however
+/// different the numbers are that they came with.
+async fn the_number_that_a_look_up_brings_is_the_one_that_is_claimed(kind: Kind) {
+    let bench = ORIGINAL.bench(kind, |options| options.live_data.found = 1.0).await;
+    bench.look_up();
+    bench.set("enrich.prefer", "enriched");
+    bench.import(&rows(1..=40)).await.ends(0);
+    let called: Vec<String> =
+        bench.sandbox.ledger().leads().iter().map(|lead| lead.body["phone"].to_string()).collect();
+    let numbers: BTreeSet<&String> = called.iter().collect();
+    // The sandbox gives direct lines between +1 415 555 0100 and 0199 to everybody: some have one in common.
+    assert!(called.iter().all(|number| number.contains("1415555")), "{called:?}");
+    assert!((20..40).contains(&numbers.len()), "{numbers:?}");
+    assert_eq!(numbers.len(), called.len(), "a number is called by one lead: {called:?}");
+    let states = bench.states().await;
+    assert_eq!((states["delivered"], states["skipped"]), (called.len(), 40 - called.len()), "{states:?}");
+    bench.nothing_is_leased();
 }
 
 async fn an_answer_is_paid_for_once_for_all_destinations(kind: Kind) {

@@ -187,6 +187,12 @@ async fn an_examination_tells_what_is_wrong_and_changes_nothing(kind: Kind) {
     let bench = Bench::new(kind).await;
     // No database is made by looking at it.
     assert!(examined(&bench, None, 2).await.contains(&found("FAIL", "database")));
+    assert_eq!(examined(&bench, Some("7targets"), 2).await, [found("WARN", "account")], "not examined, and it says so");
+    let said = bench.leadsync_fed(&["doctor", "--json", "--allowlist", "-"], "1.2.3.0/19\n").await.ends(2);
+    let told: Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(said.out.matches("write 1.2.3.0/32").count(), 1, "a remedy is told once: {told}");
+    let said = bench.leadsync_fed(&["doctor", "--allowlist", "-"], "240.0.0.0/20\n8.8.8.0/24\n").await.ends(0);
+    assert!(said.out.contains("2 subnets that the bank may take, of which no call can come from 1"), "{}", said.out);
     bench.queue(&csv(1..=3)).await;
     let fine = examined(&bench, Some("7targets"), 0).await;
     assert!(fine.iter().all(|(level, _)| level == "OK"), "{fine:?}");

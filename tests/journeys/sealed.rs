@@ -6,7 +6,11 @@ use crate::bench::{Bench, FIRST_NAME, LAST_NAME, Said, email};
 use crate::support::database::Kind;
 use crate::systems::BANK;
 
-journeys![a_tax_number_is_readable_nowhere_after_a_run, a_tax_number_is_readable_nowhere_when_nothing_could_be_sent,];
+journeys![
+    a_tax_number_is_readable_nowhere_after_a_run,
+    a_tax_number_is_readable_nowhere_when_nothing_could_be_sent,
+    custom_fields_that_are_no_json_are_the_reason_and_are_not_shown,
+];
 
 /// The number of lead `n`. None is part of another.
 fn tax_number(n: usize) -> String {
@@ -156,4 +160,27 @@ async fn a_tax_number_is_readable_nowhere_when_nothing_could_be_sent(kind: Kind)
     let expected: Vec<_> = (1..=4).map(|n| (email(n), tax_number(n)[5..].to_owned())).collect();
     assert_eq!(last_digits_there(&bench), expected);
     asked_for_everything(&bench, 1..=4).await;
+}
+
+async fn custom_fields_that_are_no_json_are_the_reason_and_are_not_shown(kind: Kind) {
+    let bench = BANK.bench(kind, |_| {}).await;
+    bench.leadsync(&["db", "migrate"]).await.ends(0);
+    insert(&bench, 1, &format!("tax_id: {}", tax_number(1)));
+    insert(&bench, 2, &format!("number {}", tax_number(2)));
+    insert(&bench, 3, &format!(r#"{{"tax_id": "{}"}}"#, tax_number(3)));
+    for before in [true, false] {
+        for lead in ["1", "2", "3"] {
+            said(&bench.leadsync(&["explain", lead]).await.ends(0), 1..=3);
+        }
+        if before {
+            said(&bench.run().await.ends(3), 1..=3);
+        }
+    }
+    for lead in bench.results().await {
+        let (state, reason) = (lead["state"].as_str().unwrap(), lead["reason"].as_str().unwrap_or_default());
+        match lead["id"].as_i64() {
+            Some(3) => assert_eq!(state, "delivered", "{lead}"),
+            _ => assert!(state == "rejected" && reason.contains("not a JSON object"), "{lead}"),
+        }
+    }
 }

@@ -14,7 +14,9 @@ journeys![
     a_bank_gets_its_entities,
     any_other_api_gets_its_leads_by_each_login,
     what_is_wrong_with_an_account_is_told_and_costs_no_attempt,
+    a_key_that_is_refused_in_mid_run_is_the_reason,
     a_token_without_the_scope_to_write_costs_no_attempt,
+    a_bank_without_the_scope_for_events_gets_its_entities,
     a_location_that_sleeps_keeps_its_login,
     the_days_calls_used_up_are_waited_for,
     the_days_creates_hold_for_every_system,
@@ -199,6 +201,25 @@ async fn what_is_wrong_with_an_account_is_told_and_costs_no_attempt(kind: Kind) 
         assert_eq!(remedies, 1, "one clear line:\n{}", said.err);
         untouched(&bench, 3);
     }
+}
+
+async fn a_key_that_is_refused_in_mid_run_is_the_reason(kind: Kind) {
+    let bench = HEADER_KEY.bench(kind, |_| {}).await;
+    bench.set("destinations.plain.concurrency", 1);
+    bench.faults("plain_create:401=100%");
+    bench.import(&rows(1..=3)).await.ends(2).says("refused (401)");
+    untouched(&bench, 3);
+    let reasons = bench.results().await.iter().map(|lead| lead["reason"].to_string()).collect::<String>();
+    assert!(reasons.contains("put off: the API key of `plain` was refused (401)"), "{reasons}");
+    assert!(!reasons.contains("expired"), "{reasons}");
+}
+
+async fn a_bank_without_the_scope_for_events_gets_its_entities(kind: Kind) {
+    let bench = BANK.bench(kind, |_| {}).await;
+    bench.set("destinations.bank.scope", "entity/read_write");
+    bench.import(&rows(1..=3)).await.ends(0);
+    bench.has_exactly(1..=3);
+    assert_eq!(bench.asked("bank_events"), 0);
 }
 
 async fn a_token_without_the_scope_to_write_costs_no_attempt(kind: Kind) {

@@ -35,12 +35,13 @@ const LEADS: usize = 40;
 const AT_ONCE: u32 = 4;
 
 /// What may become of a create. Each hits one lead's first create.
-const FAULTS: [&str; 14] = [
+const FAULTS: [&str; 15] = [
     "reset-after",
     "reset",
     "500",
     "500-after",
     "503",
+    "503-seconds",
     "truncated",
     "html",
     "empty",

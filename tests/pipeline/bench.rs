@@ -143,6 +143,11 @@ impl Bench {
         count(self.sandbox(), operation)
     }
 
+    /// Requests that came while the service had asked for a pause.
+    pub fn in_pause(&self) -> u64 {
+        self.sandbox().totals().limits.values().map(|limit| limit.in_pause).sum()
+    }
+
     /// Intents that are durable.
     pub fn sent(&self) -> usize {
         self.flaky.intents()

@@ -198,6 +198,10 @@ async fn shows(fault: &str, reply: reqwest::Result<Response>, success: u16) -> b
             assert_eq!((status, header(&reply.unwrap(), "retry-after").is_some()), (Some(429), fault != "429-none"));
             false
         }
+        "503-seconds" => {
+            assert_eq!((status, header(&reply.unwrap(), "retry-after").is_some()), (Some(503), true));
+            false
+        }
         "error-body" | "error-body-after" => {
             let body = json_of(reply.unwrap()).await;
             let denied = body["error"].is_string() && body["success"] != true;
@@ -242,7 +246,7 @@ async fn shows(fault: &str, reply: reqwest::Result<Response>, success: u16) -> b
     }
 }
 
-const FAULTS: [&str; 23] = [
+const FAULTS: [&str; 24] = [
     "400",
     "401",
     "403",
@@ -266,6 +270,7 @@ const FAULTS: [&str; 23] = [
     "429-seconds",
     "429-date",
     "429-none",
+    "503-seconds",
 ];
 
 #[tokio::test]

@@ -27,7 +27,7 @@ pub(super) const FIRST: &[Key] = &[
         "run.lease",
         Kind::Duration(SECOND, HOUR),
         "\"60s\"",
-        "how long a worker holds a lead without renewing; at least one and a half times a destination's timeout plus 2s",
+        "how long a worker holds a lead without renewing; at least one and a half times the sum of a destination's timeout and 2s",
     ),
     key("run.wait", Kind::Duration(0, DAY), "\"60s\"", "how long a run waits for what comes due before it ends"),
     key(

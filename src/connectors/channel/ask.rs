@@ -49,8 +49,8 @@ enum Next {
 impl Channel {
     /// Sends a request that may be repeated: permit, token, send. A 401 refreshes the token once; a request that was not
     /// sent or got no reply, a 408, 429 or 5xx is repeated after a short wait, as long as the account's budget for repeats
-    /// lasts. A 429 pauses the account for as long as its `Retry-After` says; if that is more than 30 s, the reply is
-    /// returned at once. Returns the last reply, whatever its status, and every call made; `what` names the calls in the
+    /// lasts. A 429 pauses the account for as long as its `Retry-After` says, and so does a 5xx that has one; if that is
+    /// more than 30 s, the reply is returned at once. Returns the last reply, whatever its status, and every call made; `what` names the calls in the
     /// log.
     ///
     /// Tells the breaker of every call. A wait ends early when `stop` comes; a request under way is not cut off.
@@ -164,7 +164,13 @@ impl Channel {
                 Next::Wait(wait)
             }
             StatusCode::REQUEST_TIMEOUT => Next::Wait(Duration::ZERO),
-            status if status.is_server_error() => Next::Wait(reply.retry_after().unwrap_or(Duration::ZERO)),
+            status if status.is_server_error() => {
+                // A longer one is for the caller to make known: nobody is to wait here for hours.
+                if let Some(wait) = reply.asks_for_a_rest().filter(|wait| *wait <= PATIENCE) {
+                    self.limiter.pause_until(self.clock.now().plus(wait), status.to_string());
+                }
+                Next::Wait(reply.retry_after().unwrap_or(Duration::ZERO))
+            }
             status => {
                 if status.is_success() {
                     self.budget.success();

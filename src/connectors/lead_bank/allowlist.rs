@@ -113,13 +113,13 @@ pub struct Finding {
     pub remedy: String,
 }
 
-/// `line 3, 10.0.0.0/8: it is private (10.0.0.0/8), which the bank refuses; list the public address …`.
+/// `line 3, 10.0.0.0/8: 10.0.0.0/8 is private, which the bank refuses`: without the remedy.
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(line) = self.line {
             write!(f, "line {line}, {}: ", self.entry)?;
         }
-        write!(f, "{}; {}", self.problem, self.remedy)
+        f.write_str(&self.problem)
     }
 }
 
@@ -146,6 +146,11 @@ impl Report {
     /// What should be looked at.
     pub fn warnings(&self) -> impl Iterator<Item = &Finding> {
         self.findings.iter().filter(|finding| finding.severity == Severity::Warning)
+    }
+
+    /// How many of the subnets no call can come from.
+    pub fn idle(&self) -> usize {
+        self.subnets.iter().filter(|subnet| DOUBTFUL.iter().any(|(range, _)| range.meets(**subnet))).count()
     }
 
     /// Whether calls from this address would be let in.
@@ -307,14 +312,17 @@ fn parse(entry: &str) -> Result<Parsed, Misread> {
     let plain = is_number && (prefix == "0" || !prefix.starts_with('0'));
     let Some(prefix) = prefix.parse::<u8>().ok().filter(|prefix| plain && *prefix <= 32) else {
         let expected = format!("write a number from {} to {} behind the slash", PREFIXES.start(), PREFIXES.end());
-        return Err(Misread::new("its prefix is none", expected));
+        return Err(Misread::new("what stands behind its slash is no prefix of an IPv4 subnet", expected));
     };
     let subnet = Subnet::around(address, prefix);
     if subnet.first() != address {
         // The page does not say how such an entry is read: as the subnet, as the address, or not at all.
         return Err(Misread::new(
             format!("the address has bits beyond its prefix of /{prefix}, so that it is one of a subnet"),
-            format!("write {subnet} for the whole subnet, or {address}/32 for the one address"),
+            match judge(subnet).iter().any(|(severity, ..)| *severity == Severity::Error) {
+                true => format!("write {address}/32 if the one address is meant; the bank does not take {subnet}"),
+                false => format!("write {subnet} for the whole subnet, or {address}/32 for the one address"),
+            },
         ));
     }
     Ok(Parsed { subnet, bare: false })

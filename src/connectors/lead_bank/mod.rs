@@ -34,7 +34,7 @@ use crate::lead::{Lead, Prepared};
 /// Source: the vendor's page "Make your first payment API call".
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// The program's account. Holds no secret and no connection.
+/// The program's account. Holds no connection; of the login only what makes the keys of requests.
 pub struct LeadBank {
     /// The destination's name, for messages that name keys.
     name: String,
@@ -55,12 +55,24 @@ impl LeadBank {
             true => allowlist::Report::default(),
             false => allowlist::check_entries(entries),
         };
-        if let Some(error) = allowlist.errors().next() {
-            let found = match error.line {
+        let errors: Vec<_> = allowlist.errors().collect();
+        if let [first, more @ ..] = errors.as_slice() {
+            let found = |error: &allowlist::Finding| match error.line {
                 Some(number) => format!("entry {number}, \"{}\": {}", error.entry, error.problem),
                 None => error.problem.clone(),
             };
-            return Err(BuildError::bad(format!("destinations.{name}.allowlist"), found, error.remedy.clone()));
+            // Each with what to do about it, the last one's where a message of one error has it.
+            let mut told: Vec<String> = Vec::with_capacity(errors.len());
+            for error in &errors[..errors.len() - 1] {
+                told.push(format!("{} ({})", found(error), error.remedy));
+            }
+            let last = more.last().unwrap_or(first);
+            told.push(found(last));
+            return Err(BuildError::bad(
+                format!("destinations.{name}.allowlist"),
+                told.join("; "),
+                last.remedy.clone(),
+            ));
         }
         Ok(Self { name: name.to_owned(), settings, entities_url, allowlist })
     }
@@ -75,6 +87,13 @@ impl LeadBank {
 
     fn request(&self, method: Method, url: Url) -> Request {
         Request::new(method, url).header(ACCEPT, HeaderValue::from_static("application/json"))
+    }
+
+    /// "Is the customer of this e-mail address there?"
+    fn look(&self, email: &str) -> Request {
+        let mut url = self.entities_url.clone();
+        url.query_pairs_mut().append_pair("client_customer_id", &wire::client_customer_id(email));
+        self.request(Method::GET, url)
     }
 
     /// What an answer says of the account rather than the lead, in words: reason and remedy.
@@ -199,10 +218,7 @@ impl Destination for LeadBank {
     }
 
     fn find(&self, prepared: &Prepared) -> Option<Request> {
-        let identity = self.identity(&prepared.lead).ok()?;
-        let mut url = self.entities_url.clone();
-        url.query_pairs_mut().append_pair("client_customer_id", &wire::client_customer_id(&identity));
-        Some(self.request(Method::GET, url))
+        Some(self.look(&self.identity(&prepared.lead).ok()?))
     }
 
     fn read(&self, asked: Asked, _about: &Prepared, reply: &Reply) -> Option<Verdict> {

@@ -12,6 +12,7 @@ use crate::config::schema::{Key, concurrency, key, rate, unset};
 use crate::config::{Kind, MissingSetting, Section};
 use crate::connectors::registry::{BuildError, DestinationKind};
 use crate::connectors::{Limits, UnknownPolicy};
+use crate::secret::Secret;
 
 /// For the registry.
 pub(in crate::connectors) const KIND: DestinationKind = DestinationKind {
@@ -44,7 +45,7 @@ const KEYS: &[Key] = &[
         "scope",
         Kind::Text,
         "\"entity/read_write event/read\"",
-        "the scope that tokens are asked for; ask for no more",
+        "the scope that tokens are asked for; ask for no more. Without `event/read` the account is checked by a look for an entity",
     ),
     unset(
         "allowlist",
@@ -83,6 +84,8 @@ const KEYS: &[Key] = &[
 #[derive(Clone, Debug)]
 pub(super) struct LeadBankSettings {
     pub(super) base_url: Url,
+    /// For the keys of requests.
+    pub(super) client_secret: Secret,
     pub(super) scope: String,
     /// As written.
     pub(super) allowlist: Vec<String>,
@@ -100,6 +103,7 @@ impl LeadBankSettings {
     fn read(section: &Section) -> Result<Self, MissingSetting> {
         Ok(Self {
             base_url: section.need_url("base_url")?,
+            client_secret: section.need_secret("client_secret")?,
             scope: section.text_or_empty("scope").trim().to_owned(),
             allowlist: section.texts("allowlist").to_vec(),
             bind_address: section.egress().bind,

@@ -12,6 +12,7 @@ use crate::auth::grant::With;
 use crate::clock::Timestamp;
 use crate::config::{self, Environment};
 use crate::connectors::registry;
+use crate::secret::Secret;
 
 const NUMBER: &str = "123-45-6789";
 const DIGITS: &str = "123456789";
@@ -19,6 +20,7 @@ const DIGITS: &str = "123456789";
 fn settings() -> LeadBankSettings {
     LeadBankSettings {
         base_url: "https://api.sandbox.lead.bank".parse().unwrap(),
+        client_secret: Secret::new("hush-hush"),
         scope: "entity/read_write event/read".into(),
         allowlist: Vec::new(),
         bind_address: None,
@@ -171,6 +173,14 @@ fn a_repeat_is_the_same_request_and_a_corrected_lead_another() {
             assert_ne!(with(std::str::from_utf8(&digits).unwrap()), key, "digits {at}");
         }
     }
+    // Nine digits have a thousand million values: of any two thousand, each makes a key of its own.
+    let keys: std::collections::BTreeSet<String> =
+        (0..2000).map(|n| with(&format!("{:09}", 123_450_000 + n))).collect();
+    assert_eq!(keys.len(), 2000);
+    // Who knows all else that is sent, and not the secret, can't try the numbers.
+    let other = LeadBankSettings { client_secret: Secret::new("other"), ..settings() };
+    let other = bank(other).create(&prepared(lead())).unwrap();
+    assert_ne!(other.headers["idempotency-key"].to_str().unwrap(), key);
     assert_ne!(key_of(Lead { last_name: Some("Oneill".into()), ..lead() }), key);
     // What is not sent makes no difference.
     assert_eq!(key_of(Lead { note: None, ..lead() }), key);
@@ -351,6 +361,34 @@ fn the_check_asks_for_an_event_and_says_whose_bank_it_is() {
 }
 
 #[test]
+fn without_the_scope_for_events_the_check_looks_for_an_entity_that_is_nobodys() {
+    let narrow = || bank(LeadBankSettings { scope: "entity/read_write".into(), ..settings() });
+    let CheckStep::Ask(request) = narrow().check(&[]) else { panic!() };
+    let (asked, found) =
+        (request.url.as_str(), "https://api.sandbox.lead.bank/v0/entities?client_customer_id=leadsync-");
+    assert!(request.method == Method::GET && asked.starts_with(found), "{asked}");
+    let none = r#"{"status":"404","code":"not_found","title":"Not Found"}"#;
+    for (status, body) in [(404, none), (200, include_str!("fixtures/created.json"))] {
+        let CheckStep::Passed(remarks) = narrow().check(&[reply(status, body)]) else { panic!("{status}") };
+        assert!(remarks[0].contains("sandbox"), "{remarks:?}");
+    }
+    for (status, body) in
+        [(403, "{}"), (404, "{}"), (404, "<html>"), (302, ""), (400, "{}"), (200, "<html>"), (200, "{}")]
+    {
+        let step = narrow().check(&[reply(status, body)]);
+        assert!(matches!(step, CheckStep::Failed { .. }), "{status} {body} {step:?}");
+    }
+    for (status, body) in [(401, ""), (429, ""), (500, none), (200, "")] {
+        let step = narrow().check(&[reply(status, body)]);
+        assert!(matches!(step, CheckStep::Unreadable), "{status} {body} {step:?}");
+    }
+    // Asked for, and not granted: the remedy names it.
+    let body = r#"{"code":"operation_not_allowed","title":"Forbidden"}"#;
+    let CheckStep::Failed { remedy, .. } = bank(settings()).check(&[reply(403, body)]) else { panic!() };
+    assert!(remedy.contains("`event/read` out of destinations.bank.scope"), "{remedy}");
+}
+
+#[test]
 fn an_allowlist_is_checked_before_anything_is_sent() {
     let with = |entries: &[&str]| LeadBankSettings {
         allowlist: entries.iter().map(|entry| entry.to_string()).collect(),
@@ -361,6 +399,9 @@ fn an_allowlist_is_checked_before_anything_is_sent() {
         error.starts_with("destinations.bank.allowlist: found entry 2, \"10.0.0.0/20\": 10.0.0.0/8 is private"),
         "{error}"
     );
+    let error =
+        LeadBank::new("bank", with(&["10.0.0.0/20", "203.0.113.0/24", "8.8.8.0/33"])).err().unwrap().to_string();
+    assert!(error.contains("entry 1, \"10.0.0.0/20\"") && error.contains("; entry 3, \"8.8.8.0/33\""), "{error}");
     let error = LeadBank::new("bank", with(&[""])).err().unwrap().to_string();
     assert!(error.contains("entry 1"), "{error}");
     let doubtful = LeadBankSettings {

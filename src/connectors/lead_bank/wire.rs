@@ -11,8 +11,6 @@ use crate::lead::Lead;
 
 /// Nine digits, and of what kind. Source: the OpenAPI description's `TaxIdentification`.
 const TAX_DIGITS: usize = 9;
-/// For [`remainder`]: the largest prime below 256.
-const MODULUS: u32 = 251;
 
 /// An individual, as the API takes it. Neither `Debug` nor `Display`: it holds a tax number.
 pub(super) struct Entity {
@@ -93,13 +91,14 @@ impl LeadBank {
     /// The same for each repeat of the same request, by whatever process, and another one once the lead was corrected:
     /// the API refuses a known key with other content.
     ///
-    /// A hash, so that nothing of the lead stands in a header. Of the tax number only a check number goes into it: a hash
-    /// over nine digits is undone by trying them all.
+    /// A hash, so that nothing of the lead stands in a header. One over nine digits is undone by trying them all, so the
+    /// client's secret goes into it too: whoever comes by the key alone, in a log of the bank's or of a proxy, can't try.
+    /// Another secret makes other keys; then the customer's number keeps a repeat from becoming a second customer.
     pub(super) fn idempotency_key(&self, entity: &Entity) -> HeaderValue {
         let mut hash = Sha256::new();
         let body = Value::Object(entity.body.clone()).to_string();
-        let check = remainder(&entity.tax_number);
-        for part in [self.entities_url.as_str(), &body, entity.tax_type, &check.to_string()] {
+        let secret = self.settings.client_secret.expose();
+        for part in [secret, self.entities_url.as_str(), &body, entity.tax_type, &entity.tax_number] {
             // With its length, so that no two lists of parts read the same.
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
@@ -117,12 +116,6 @@ pub(super) fn client_customer_id(email: &str) -> String {
     hash.update("leadsync client_customer_id\n");
     hash.update(email);
     format!("leadsync-{}", hex(&hash.finalize()[..20]))
-}
-
-/// A check number of one byte. Its modulus is a prime, so any one digit changed changes it, and so do two neighbours that
-/// changed places; and for each of its values there are four million numbers.
-fn remainder(number: &str) -> u32 {
-    number.bytes().fold(0, |remainder, byte| (remainder * 10 + u32::from(byte - b'0')) % MODULUS)
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -62,6 +62,13 @@ impl Reply {
         Some(self.date()?.until(http_date(text)?).min(WAIT_MAX))
     }
 
+    /// The same, where a server that can't serve anybody at the moment says it (500, 502, 503, 504): the request it answers
+    /// may have been processed, and the next ones are not to come before. `None` for a wait of no time at all.
+    pub fn asks_for_a_rest(&self) -> Option<Duration> {
+        let sick = matches!(self.status.as_u16(), 500 | 502 | 503 | 504);
+        self.retry_after().filter(|wait| sick && !wait.is_zero())
+    }
+
     /// What the server says of its limits (`X-RateLimit-…`, `RateLimit-…`), header by header as it says it; only plain short
     /// values. Sources: the vendors' pages; draft-ietf-httpapi-ratelimit-headers.
     pub fn limits_said(&self) -> Vec<String> {

@@ -2,11 +2,13 @@
 
 use std::sync::{Mutex, PoisonError};
 
-/// Counts an account's failures in a row: requests that were not sent, or whose outcome is unknown. Refusals and 429s
-/// are answers, not failures. Any answer closes it again.
+/// Counts an account's failures in a row: whoever uses it says what a failure is, and what ends the row. The one of an
+/// account's calls counts requests that were not sent, or got no reply or a 5xx, and any other answer closes it again.
 #[derive(Debug)]
 pub struct Breaker {
     opens_at: u32,
+    /// What is counted, in words.
+    what: &'static str,
     failures: Mutex<(u32, String)>,
 }
 
@@ -16,7 +18,13 @@ impl Breaker {
 
     /// Opens at this many failures in a row; at least one.
     pub fn new(opens_at: u32) -> Self {
-        Self { opens_at: opens_at.max(1), failures: Mutex::default() }
+        Self { opens_at: opens_at.max(1), what: "failures", failures: Mutex::default() }
+    }
+
+    /// The same for what is called this, in the plural: "failures".
+    #[must_use]
+    pub fn counting(self, what: &'static str) -> Self {
+        Self { what, ..self }
     }
 
     /// A call got an answer.
@@ -33,7 +41,8 @@ impl Breaker {
     /// Why the account should not be called any more in this run; `None` while it may.
     pub fn is_open(&self) -> Option<String> {
         let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        (failures.0 >= self.opens_at).then(|| format!("{} failures in a row, the last: {}", failures.0, failures.1))
+        (failures.0 >= self.opens_at)
+            .then(|| format!("{} {} in a row, the last: {}", failures.0, self.what, failures.1))
     }
 }
 

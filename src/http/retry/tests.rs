@@ -63,4 +63,7 @@ fn only_failures_in_a_row_open_the_breaker_and_any_answer_closes_it() {
     assert_eq!(breaker.is_open().as_deref(), Some("3 failures in a row, the last: connection refused"));
     breaker.success();
     assert_eq!(breaker.is_open(), None);
+    let named = Breaker::new(1).counting("doubts");
+    named.failure("302 Found");
+    assert_eq!(named.is_open().as_deref(), Some("1 doubts in a row, the last: 302 Found"));
 }

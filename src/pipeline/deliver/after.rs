@@ -44,14 +44,15 @@ pub(super) async fn after(
                 Some(Ok(())) => After::Settle(put_off_without_token(lane, lead, judgement)),
                 Some(Err(error)) => {
                     lane.halt(Halt::from_auth(&lane.name, &error));
-                    After::Settle(released(judgement))
+                    After::Settle(saying(released(judgement), format!("put off: {error}")))
                 }
-                None => {
-                    if bearer.is_none() {
-                        lane.halt(no_authentication(lane));
-                    }
-                    After::Settle(released(judgement))
+                None if bearer.is_none() => {
+                    let halt = no_authentication(lane);
+                    let why = format!("put off: {}", halt.reason);
+                    lane.halt(halt);
+                    After::Settle(saying(released(judgement), why))
                 }
+                None => After::Settle(released(judgement)),
             }
         }
         Verdict::AccountWrong { reason, remedy } => {
@@ -102,7 +103,15 @@ fn released(mut judgement: Judgement) -> Judgement {
     judgement
 }
 
-/// The same, and the lead comes back a little later.
+/// The same judgement in these words.
+fn saying(mut judgement: Judgement, why: String) -> Judgement {
+    if let Some(last) = judgement.steps.last_mut() {
+        last.reason = Some(why);
+    }
+    judgement
+}
+
+/// A judgement that meant to go on ends here, and the lead comes back a little later.
 fn put_off_without_token(lane: &Lane, lead: &Leased, judgement: Judgement) -> Judgement {
     let due = lane.shared.clock.now().plus(untold(&lane.shared.backoff, lead.deferrals));
     let mut judgement = Judgement { next: Next::Deferred(due), ..released(judgement) };

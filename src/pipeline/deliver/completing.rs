@@ -1,6 +1,7 @@
 //! What belongs to a lead beyond its creation (tags): done before it counts as delivered, so that a crash in between
 //! leaves a lead that is looked for, found, and completed. One whose number is known by then is only completed.
 
+use super::flight::heed_limits;
 use crate::clock::Timestamp;
 use crate::connectors::channel::AskError;
 use crate::connectors::classify::classify;
@@ -91,9 +92,7 @@ async fn ask(lane: &Lane, lead: &Leased, prepared: &Prepared, request: &Request)
 }
 
 async fn judged(lane: &Lane, prepared: &Prepared, reply: Reply) -> Outcome {
-    if let Some((wait, why)) = lane.destination.limit_said(&reply) {
-        lane.pause_account(Pause::of(lane.channel.account(), lane.shared.clock.now().plus(wait), why)).await;
-    }
+    heed_limits(lane, &reply).await;
     if reply.status.is_success() {
         return Outcome::Done;
     }

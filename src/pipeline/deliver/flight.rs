@@ -11,7 +11,7 @@ use crate::connectors::channel::Exchange;
 use crate::crash::{self, At};
 use crate::exit::Exit;
 use crate::http::limit::Permit;
-use crate::http::message::{Request, SendError};
+use crate::http::message::{Reply, Request, SendError};
 use crate::pipeline::lane::Lane;
 use crate::pipeline::progress::Halt;
 use crate::store::{CallId, Pause};
@@ -78,9 +78,16 @@ pub(super) async fn exchange(
             exit: Exit::Unavailable,
         });
     }
-    if let Some((wait, why)) = exchange.result.as_ref().ok().and_then(|reply| lane.destination.limit_said(reply)) {
-        let until = lane.shared.clock.now().plus(wait);
-        lane.pause_account(Pause { account: lane.channel.account().to_owned(), until, why }).await;
+    if let Ok(reply) = &exchange.result {
+        heed_limits(lane, reply).await;
     }
     Flight::Landed(exchange)
+}
+
+/// Keeps the pause that a reply asks for apart from what it says of the lead: by headers that count what is left of a limit,
+/// or because the server can't serve anybody for a while.
+pub(super) async fn heed_limits(lane: &Lane, reply: &Reply) {
+    let rest = || Some((reply.asks_for_a_rest()?, format!("{} (`Retry-After`)", reply.status)));
+    let Some((wait, why)) = lane.destination.limit_said(reply).or_else(rest) else { return };
+    lane.pause_account(Pause::of(lane.channel.account(), lane.shared.clock.now().plus(wait), why)).await;
 }

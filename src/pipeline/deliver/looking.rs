@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::after::{After, after};
 use super::completing::{Completed, completed, with_calls};
 use super::flight::{CUT, Flight, exchange};
-use super::{Settlement, bare_case, case, charge, clearance, read, still_ours, unprepared};
+use super::{Settlement, bare_case, case, charge, clearance, doubts, read, still_ours, unprepared};
 use crate::auth::Bearer;
 use crate::connectors::channel::Exchange;
 use crate::connectors::{Asked, UnknownPolicy, Verdict};
@@ -182,6 +182,7 @@ async fn repeat(lane: &Lane, lead: &Leased, prepared: &Prepared, request: &Reque
             Flight::Kept(_) => return Settlement::PutBack,
         };
         let verdict = read(lane, Asked::Create, prepared, &exchange);
+        doubts::tell(lane, &verdict, &exchange);
         let charged = charge(lane, lead.sent_at.unwrap_or(exchange.started_at));
         let case =
             Case { sent_at: exchange.started_at, ..super::case(lane, lead, &exchange, "repeat", &verdict, charged) };

@@ -17,7 +17,7 @@ pub(in crate::pipeline) fn fields(raw: &str, notes: &mut Vec<String>) -> BTreeMa
     if raw.trim().is_empty() {
         return fields;
     }
-    let object = match serde_json::from_str(raw.trim_matches(['\u{feff}', '\0', ' ', '\n', '\r', '\t'])) {
+    let object = match parsed(raw) {
         Ok(Value::Object(object)) => object,
         Ok(_) => {
             note("JSON, but not an object ({\"name\": \"value\"}), left out".to_owned());
@@ -44,8 +44,7 @@ pub(in crate::pipeline) fn fields(raw: &str, notes: &mut Vec<String>) -> BTreeMa
         if value.note.as_deref().is_some_and(|why| why.starts_with("cut")) {
             note(format!("a value was cut to {LONGEST_VALUE} characters"));
         }
-        let name = text::id(&name, LONGEST_NAME);
-        match (name.value, value.value) {
+        match (self::name(&name), value.value) {
             (_, None) => {}
             (None, Some(_)) => nameless += 1,
             (Some(name), Some(_)) if fields.len() == MOST && !fields.contains_key(&name) => surplus += 1,
@@ -63,6 +62,23 @@ pub(in crate::pipeline) fn fields(raw: &str, notes: &mut Vec<String>) -> BTreeMa
     left_out(nameless, "without a usable name");
     left_out(surplus, &format!("more than the {MOST} allowed"));
     fields
+}
+
+fn parsed(raw: &str) -> serde_json::Result<Value> {
+    serde_json::from_str(raw.trim_matches(['\u{feff}', '\0', ' ', '\n', '\r', '\t']))
+}
+
+/// The object, if it is one.
+pub(in crate::pipeline) fn object(raw: &str) -> Option<serde_json::Map<String, Value>> {
+    match parsed(raw) {
+        Ok(Value::Object(object)) => Some(object),
+        _ => None,
+    }
+}
+
+/// What an entry of this name is called in a lead; `None`: it has no usable name.
+pub(in crate::pipeline) fn name(written: &str) -> Option<String> {
+    text::id(written, LONGEST_NAME).value
 }
 
 #[cfg(test)]

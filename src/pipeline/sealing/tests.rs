@@ -72,6 +72,37 @@ async fn what_can_not_be_read_is_left_out_and_what_was_sealed_elsewhere_is_that_
 }
 
 #[tokio::test]
+async fn a_text_that_is_no_object_is_still_known_for_none_and_shown_to_nobody() {
+    let sealing = sealing("").await;
+    let kept = stored(&sealing, "tax_id: 123-45-6789").unwrap();
+    let mut notes = Vec::new();
+    assert!(custom::fields(&kept, &mut notes).is_empty() && notes[0].contains("not a JSON object"), "{notes:?}");
+    assert_eq!(stored(&sealing, &kept).unwrap(), kept, "once is enough");
+}
+
+#[test]
+fn an_operator_is_shown_no_value_that_is_to_be_sealed() {
+    let parsed = |text: &str| parse("leadsync.toml", text, Environment::default()).unwrap();
+    let bank = parsed("[destinations.bank]\nkind = \"lead_bank\"\n");
+    for written in [
+        "tax: 123-45-6789",
+        r#"{"tax_id": "123-45-6789""#,
+        r#"{"tax_id": "123-45-6789", "tier": "gold"}"#,
+        r#"{" TAX_id ": ["123-45-6789"]}"#,
+        r#"{"tax\u005fid": 123456789}"#,
+    ] {
+        let shown = shown(&bank, written.to_owned());
+        assert!(!shown.contains("6789"), "{shown}");
+        assert!(shown.contains("***") || shown.contains("no JSON object ("), "{shown}");
+        assert_eq!(shown.contains("gold"), written.contains("gold"), "{shown}");
+    }
+    let sealed = r#"{"tax_id": "sealed:AAAA", "n": 1}"#;
+    assert_eq!(shown(&bank, sealed.to_owned()), sealed);
+    let without = parsed("[destinations.crm]\nkind = \"seven_targets\"\n");
+    assert_eq!(shown(&without, "plan = gold".to_owned()), "plan = gold");
+}
+
+#[tokio::test]
 async fn a_mistake_in_the_destinations_table_does_not_switch_it_off() {
     let sealing = sealing("allowlist = [\"10.0.0.0/8\"]\ntax_id = \"ssn\"\n").await;
     assert!(!stored(&sealing, r#"{"ssn": "123-45-6789"}"#).unwrap().contains(NUMBER));

@@ -38,6 +38,8 @@ pub enum Fault {
     Drip,
     /// A 429 whose `Retry-After` has this form, whatever the sandbox was told.
     TooMany(RetryAfter),
+    /// A 503 that asks for a pause by `Retry-After`.
+    Rest,
     /// A success whose body says that it failed.
     ErrorBody { after: bool },
     /// A success whose body speaks of another lead, as from a cache that mixes replies up.
@@ -61,7 +63,7 @@ impl Fault {
 }
 
 /// The words for everything but statuses, in the order in which help lists them.
-const WORDS: [(&str, Fault); 17] = [
+const WORDS: [(&str, Fault); 18] = [
     ("reset", Fault::Reset { after: false }),
     ("reset-after", Fault::Reset { after: true }),
     ("hang", Fault::Hang { after: false }),
@@ -79,6 +81,7 @@ const WORDS: [(&str, Fault); 17] = [
     ("429-seconds", Fault::TooMany(RetryAfter::Seconds)),
     ("429-date", Fault::TooMany(RetryAfter::Date)),
     ("429-none", Fault::TooMany(RetryAfter::Absent)),
+    ("503-seconds", Fault::Rest),
 ];
 
 impl fmt::Display for Fault {

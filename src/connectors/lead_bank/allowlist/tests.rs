@@ -66,7 +66,8 @@ fn addresses_that_no_call_comes_from_are_warned_of() {
     {
         let (severity, said) = only(entry);
         assert!(severity == Severity::Warning && said.contains("no call can come from there"), "{entry}: {said}");
-        assert!(check(entry).is_usable());
+        let report = check(&format!("{entry}\n8.8.8.0/24"));
+        assert!(report.is_usable() && report.idle() == 1, "{report:?}");
     }
     for entry in ["1.0.0.0/20", "100.63.255.255/32", "100.128.0.0/20", "223.255.255.255/32"] {
         assert_eq!(check(entry).findings, [], "{entry}");
@@ -91,10 +92,14 @@ fn what_is_no_ipv4_address_is_named_with_its_line() {
         ("203.0.113.99999999999999999999/32", "above 255"),
         ("203.0.113.07/32", "leading zeros"),
         ("010.8.8.8/32", "leading zeros"),
+        ("1.2.3.0/19", "write 1.2.3.0/32 if the one address is meant; the bank does not take 1.2.0.0/19"),
+        ("8.8.8.0/33", "behind its slash is no prefix"),
         ("203.0.113.7/24", "write 203.0.113.0/24 for the whole subnet, or 203.0.113.7/32 for the one address"),
     ] {
         let (severity, said) = only(entry);
         assert!(severity == Severity::Error && said.contains(words), "{entry}: {said}");
+        let finding = check(entry).findings.remove(0);
+        assert!(!finding.to_string().contains(&finding.remedy), "{finding}");
         let (_, line, _) = findings(&format!("8.8.8.8/32\n# more\n{entry}")).pop().unwrap();
         assert_eq!(line, Some(3));
     }

@@ -58,6 +58,23 @@ fn a_retry_after_date_is_read_by_the_servers_clock_or_else_by_ours() {
 }
 
 #[test]
+fn a_server_that_is_sick_may_ask_for_a_rest() {
+    let said = |status: u16, wait| {
+        let status = http::StatusCode::from_u16(status).unwrap();
+        Reply { status, ..reply(&[("retry-after", wait)], "") }.asks_for_a_rest()
+    };
+    for status in [500, 502, 503, 504] {
+        assert_eq!(said(status, "60"), Some(Duration::from_secs(60)), "{status}");
+        assert_eq!(said(status, "0"), None, "{status}");
+        assert_eq!(said(status, "2000000"), Some(Duration::from_secs(86_400)), "{status}");
+    }
+    // A 429 and a redirect have their own meaning of it.
+    for status in [200, 202, 302, 429, 501] {
+        assert_eq!(said(status, "60"), None, "{status}");
+    }
+}
+
+#[test]
 fn every_moment_can_be_a_date() {
     for ms in [i64::MIN, 0, i64::MAX] {
         assert!(reply(&[], "").dated(Timestamp::from_ms(ms)).header("date").is_some());
