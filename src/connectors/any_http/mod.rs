@@ -11,6 +11,8 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
 use http::header::ACCEPT;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use sha2::{Digest, Sha256};
@@ -188,6 +190,15 @@ impl Destination for AnyHttp {
             (Asked::Find, Some(find)) => self.read_found(find, about, reply),
             _ => None,
         }
+    }
+
+    fn limit_said(&self, reply: &Reply) -> Option<(Duration, String)> {
+        // What a refusal asks for in this very case goes before what is counted.
+        if reply.status == StatusCode::TOO_MANY_REQUESTS && reply.retry_after().is_some() {
+            return None;
+        }
+        let wait = reply.no_calls_for()?;
+        Some((wait, format!("that was the last call for {} s, by the API's own count", wait.as_secs_f64().ceil())))
     }
 
     /// What a reply says of the lead is up to the API: only `find.equals` compares.

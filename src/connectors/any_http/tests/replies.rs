@@ -124,6 +124,26 @@ fn a_refusal_that_quotes_the_lead_is_no_duplicate_for_what_the_lead_is_called() 
     }
 }
 
+#[test]
+fn the_last_call_that_is_left_pauses_the_account() {
+    let said = |status: u16, headers: &[(&'static str, &str)]| {
+        let named = |(name, value): &(&'static str, &str)| {
+            (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())
+        };
+        let reply = Reply { headers: headers.iter().map(named).collect(), ..reply(status, "{}") };
+        destination(PLAIN).limit_said(&reply)
+    };
+    let left = |left| [("x-ratelimit-remaining", left), ("x-ratelimit-reset", "30")];
+    let (wait, why) = said(201, &left("0")).unwrap();
+    assert_eq!(wait, Duration::from_secs(30));
+    assert_eq!(why, "that was the last call for 30 s, by the API's own count");
+    assert_eq!(said(201, &left("1")), None);
+    assert!(said(429, &left("0")).is_some(), "also where nothing else says how long");
+    let [remaining, reset] = left("0");
+    assert_eq!(said(429, &[remaining, reset, ("retry-after", "2")]), None, "`Retry-After` is obeyed as it is");
+    assert!(said(201, &[("ratelimit", "\"default\";r=0;t=3")]).is_some());
+}
+
 proptest! {
     #[test]
     fn no_reply_makes_it_panic(status in 100u16..600, body in "\\PC{0,60}", pointer in "(/[a-z*0-9]{0,3}){0,3}") {
