@@ -36,7 +36,10 @@ fn is_damaged(reply: &Reply) -> bool {
     let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body).trim_ascii_start();
     let kind = reply.header(CONTENT_TYPE.as_str()).unwrap_or_default().to_ascii_lowercase();
     let meant = body.starts_with(b"{") || body.starts_with(b"[") || (kind.contains("json") && !body.starts_with(b"<"));
-    !body.is_empty() && meant && reply.json().is_none()
+    let damaged = !body.is_empty() && meant && reply.json().is_none();
+    // Some routers call their plain text JSON. What is cut short has no words: see [`Reply::said`].
+    let said = reply.said();
+    damaged && !says_routing(&said, !said.is_empty())
 }
 
 fn says_routing(text: &str, framed: bool) -> bool {
@@ -58,7 +61,7 @@ fn says_routing(text: &str, framed: bool) -> bool {
         "unrecognized request url",
         "requested url was not found",
     ];
-    let bare = matches!(text.trim(), "" | "not found" | "not_found" | "404" | "404 not found");
+    let bare = matches!(text.trim(), "" | "not found" | "not_found" | "404" | "404 not found" | "404 page not found");
     (framed && bare)
         || WORDS.iter().any(|words| text.contains(words))
         || (text.contains("route ") && ["not found", "could not be found"].iter().any(|words| text.contains(words)))
@@ -128,6 +131,8 @@ mod tests {
         for whole in [reply("{}"), reply("not json"), reply(""), typed("", "application/json"), reply("<p>{</p>")] {
             assert_eq!(damaged(&whole), None);
         }
-        assert!(is_routing(&typed("<html>", "application/json")), "a page, whatever it is called");
+        for words in ["<html>", "Not Found", "404 page not found\n", "no route for this"] {
+            assert!(is_routing(&typed(words, "application/json")), "whatever it is called: {words}");
+        }
     }
 }

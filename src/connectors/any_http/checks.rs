@@ -190,12 +190,6 @@ pub(super) fn header_name(section: &Section, key: &str, name: &str) -> Result<He
 /// # Errors
 /// [`BuildError`], naming the key.
 pub(super) fn header(section: &Section, key: &str, header: &HeaderName, template: &Template) -> Result<(), BuildError> {
-    let tells_repeats = ["idempoten", "request-id", "dedup"].iter().any(|part| header.as_str().contains(part));
-    if tells_repeats && !tells_leads_apart(template) {
-        let found = "a key that is the same for every lead";
-        let expected = format!("`idempotency_header = \"{header}\"`, which makes one for each, or a template");
-        return Err(BuildError::bad(section.key(key), found, expected));
-    }
     let others = [("idempotency_header", "idempotency_header"), ("auth.header", "auth.style")];
     for (other, decides) in others {
         let in_use = decides == other || section.text_or_empty(decides) == "header";
@@ -204,6 +198,12 @@ pub(super) fn header(section: &Section, key: &str, header: &HeaderName, template
             let found = format!("`{header}`, which `{other}` sets too");
             return Err(BuildError::bad(section.key(key), found, "one of the two"));
         }
+    }
+    let tells_repeats = ["idempoten", "request-id", "dedup"].iter().any(|part| header.as_str().contains(part));
+    if tells_repeats && !tells_leads_apart(template) {
+        let found = "a key that is the same for every lead";
+        let expected = format!("`idempotency_header = \"{header}\"`, which makes one for each, or a template");
+        return Err(BuildError::bad(section.key(key), found, expected));
     }
     Ok(())
 }

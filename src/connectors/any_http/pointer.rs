@@ -162,7 +162,11 @@ pub(super) fn says_something(value: &Value) -> bool {
 
 /// A value that can only stand there if a lead is: `{"exists": false}` and `{"count": 0}` say that it is not.
 pub(super) fn is_there(value: &Value) -> bool {
-    says_something(value) && value.as_bool() != Some(false) && value.as_f64() != Some(0.0)
+    let denies = |text: &str| matches!(text.trim(), "0" | "false");
+    says_something(value)
+        && value.as_bool() != Some(false)
+        && value.as_f64() != Some(0.0)
+        && !value.as_str().is_some_and(denies)
 }
 
 /// A number or a text as an id, at most 200 characters of it.

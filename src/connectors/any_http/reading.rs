@@ -22,14 +22,24 @@ impl AnyHttp {
                 Some(true) => {}
                 Some(false) => return self.refused_in_success(about, reply, json),
                 None if self.is_duplicate(about, reply) => return self.refused(about, reply, Some(json)),
-                None => return unknown(format!("{code} without a word of success: {}", reply.message())),
+                None => {
+                    return unknown(format!(
+                        "{code} without a word of success where `success.pointer` points: {}",
+                        reply.message()
+                    ));
+                }
             }
         }
         let remote_id = match &self.remote_id {
             None => None,
             Some(pointer) => match json.as_ref().and_then(|json| pointer.at(json, &[])).and_then(id) {
                 Some(id) => Some(id),
-                None => return unknown(format!("{code} without the lead's id: {}", reply.message())),
+                None => {
+                    return unknown(format!(
+                        "{code} without the lead's id where `remote_id` points: {}",
+                        reply.message()
+                    ));
+                }
             },
         };
         if self.remote_id.is_none() && self.success.is_none() && reply.is_html() {

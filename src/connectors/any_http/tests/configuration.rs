@@ -156,10 +156,11 @@ fn headers_that_are_not_ours_to_set_or_set_twice_are_refused() {
         assert!(said.contains(&format!("`idempotency_header = \"{}\"`", header.to_lowercase())), "{said}");
         destination(&format!("{PLAIN}headers.{header} = \"{{{{ lead.external_id }}}}\"\n"));
     }
-    let twice = plain("idempotency_header = \"X-Key\"\nheaders.x-key = \"{{ lead.email }}\"");
-    let expected =
-        "destinations.crm.headers.x-key: found `x-key`, which `idempotency_header` sets too, expected one of";
-    assert!(twice.starts_with(expected), "{twice}");
+    for (name, value) in [("x-key", "{{ lead.email }}"), ("idempotency-key", "abc")] {
+        let twice = plain(&format!("idempotency_header = \"{name}\"\nheaders.{name} = \"{value}\""));
+        let expected = format!("headers.{name}: found `{name}`, which `idempotency_header` sets too, expected one of");
+        assert!(twice.starts_with(&format!("destinations.crm.{expected}")), "{twice}");
+    }
     let twice = plain("auth = { style = \"header\", key = \"k\" }\nheaders.x-api-key = \"k2\"");
     assert!(twice.contains("which `auth.header` sets too"), "{twice}");
 }

@@ -95,7 +95,7 @@ fn what_says_that_it_is_not_there_is_not_taken_for_the_lead() {
         format!("{url}find.url = \"https://api.example.com/c?email={{{{ lead.email }}}}\"\nfind.found = \"/hit\"\n");
     let destination = destination(&table);
     let read = |body: &str| destination.read(Asked::Find, &ann(), &reply(200, body)).unwrap();
-    for absent in ["null", "false", "0", "0.0", "\"\"", "[]", "{}"] {
+    for absent in ["null", "false", "0", "0.0", "\"0\"", "\"false\"", "\"\"", "[]", "{}"] {
         assert_eq!(read(&format!("{{\"hit\": {absent}}}")), Verdict::Absent, "{absent}");
     }
     for there in ["true", "7", "\"a\"", "[0]", "{\"id\": 0}"] {
