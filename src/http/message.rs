@@ -1,5 +1,6 @@
 //! What is asked and what came back. Connectors see only this of HTTP.
 
+mod limits;
 mod words;
 
 use std::fmt;

@@ -75,6 +75,8 @@ pub const CLIENT_CREDENTIALS: Way = Way {
     destination: "plain",
     settings: &[
         ("auth.style", "client_credentials"),
+        ("auth.key", ""),
+        ("auth.header", ""),
         ("auth.token_url", "{plain}/oauth/token"),
         ("auth.client_id", "sandbox-client"),
         ("auth.client_secret", "sandbox-secret"),
@@ -85,6 +87,8 @@ const PASSWORD: Way = Way {
     destination: "plain",
     settings: &[
         ("auth.style", "password"),
+        ("auth.key", ""),
+        ("auth.header", ""),
         ("auth.token_url", "{plain}/oauth/token"),
         ("auth.username", "sandbox-user"),
         ("auth.password", "sandbox-password"),
@@ -95,6 +99,8 @@ pub const REFRESH_CHAIN: Way = Way {
     destination: "plain",
     settings: &[
         ("auth.style", "refresh_token"),
+        ("auth.key", ""),
+        ("auth.header", ""),
         ("auth.token_url", "{plain}/oauth/token"),
         ("auth.client_id", "sandbox-client"),
         ("auth.client_secret", "sandbox-secret"),

@@ -5,7 +5,7 @@ use url::Url;
 
 use super::json::{Body, BodyError};
 use super::pointer::Pointer;
-use super::{AnyHttp, Duplicate, Find, Success, settings};
+use super::{AnyHttp, Duplicate, Find, Success, checks, settings};
 use crate::config::{Section, values};
 use crate::connectors::registry::BuildError;
 use crate::connectors::template::Template;
@@ -18,17 +18,24 @@ impl AnyHttp {
     /// [`BuildError`], naming the key.
     pub(super) fn new(section: &Section) -> Result<Self, BuildError> {
         origin(section)?;
+        checks::all(section)?;
+        if section.text_or_empty("auth.style") == "header" {
+            auth_header(section)?;
+        }
         let find = match section.text("find.url") {
             None if settings::asks(section) => return Err(section.missing("find.url").into()),
             None => None,
             Some(url) => {
                 address(section, "find.url")?;
+                let url = Template::compile_address(&section.key("find.url"), url)?;
+                let (body, equals) = (body(section, "find.body")?, template(section, "find.equals")?);
+                checks::question(section, &url, body.as_ref(), equals.as_ref())?;
                 Some(Find {
                     method: settings::method(section, "find.method"),
-                    url: Template::compile_address(&section.key("find.url"), url)?,
-                    body: body(section, "find.body")?,
+                    url,
+                    body,
                     found: pointer(section, "find.found")?.ok_or_else(|| section.missing("find.found"))?,
-                    equals: template(section, "find.equals")?,
+                    equals,
                     remote_id: pointer(section, "find.remote_id")?,
                     absent_status: status(section, "find.absent_status"),
                     first: section.flag("find.first"),
@@ -37,12 +44,15 @@ impl AnyHttp {
         };
         let idempotency_header = match section.text("idempotency_header") {
             None => None,
-            Some(name) => Some(header_name(section, "idempotency_header", name)?),
+            Some(name) => Some(checks::header_name(section, "idempotency_header", name)?),
         };
         let mut headers = Vec::new();
         for (name, text) in section.below("headers") {
             let key = format!("headers.{name}");
-            headers.push((header_name(section, &key, &name)?, Template::compile(&section.key(&key), &text)?));
+            let header = checks::header_name(section, &key, &name)?;
+            let template = Template::compile(&section.key(&key), &text)?;
+            checks::header(section, &key, &header, &template)?;
+            headers.push((header, template));
         }
         let unknown = match section.text("unknown") {
             Some("hold") => UnknownPolicy::Hold,
@@ -85,15 +95,9 @@ fn holds_template(text: &str) -> bool {
     text.contains("{{") || text.contains("{%")
 }
 
-fn header_name(section: &Section, key: &str, name: &str) -> Result<HeaderName, BuildError> {
-    let reserved = ["authorization", "content-length", "content-type", "host", "transfer-encoding"];
-    let header = HeaderName::from_bytes(name.trim().as_bytes())
-        .map_err(|_| BuildError::bad(section.key(key), "no header's name", "a name such as \"X-Api-Version\""))?;
-    if reserved.contains(&header.as_str()) {
-        let expected = "another header: this one is set by leadsync itself (`auth` says how)";
-        return Err(BuildError::bad(section.key(key), format!("`{header}`"), expected));
-    }
-    Ok(header)
+/// The header that the key stands in.
+pub(super) fn auth_header(section: &Section) -> Result<HeaderName, BuildError> {
+    checks::header_name(section, "auth.header", section.text_or_empty("auth.header"))
 }
 
 /// Made before anybody is looked up, so that two leads are told to be one before either is sent.
@@ -102,6 +106,10 @@ fn identity(section: &Section) -> Result<Template, BuildError> {
     if identity.sees("person") {
         let expected = "a template over `lead.*` alone: who a lead is must be known before it is looked up";
         return Err(BuildError::bad(section.key("identity"), "`person`", expected));
+    }
+    if !identity.sees("lead") {
+        let expected = "a template over `lead.*`, such as \"{{ lead.email }}\": else all leads would count as one";
+        return Err(BuildError::bad(section.key("identity"), "a text that is the same for every lead", expected));
     }
     Ok(identity)
 }
@@ -128,7 +136,8 @@ fn body(section: &Section, key: &str) -> Result<Option<Body>, BuildError> {
 
 fn pointer(section: &Section, key: &str) -> Result<Option<Pointer>, BuildError> {
     let Some(text) = section.text(key) else { return Ok(None) };
-    let expected = "a JSON pointer, which begins with a slash, such as \"/data/id\"";
+    let expected =
+        "a JSON pointer, which begins with a slash, such as \"/data/id\" (in a name, `~1` is a slash and `~0` a `~`)";
     Pointer::read(text).map(Some).ok_or_else(|| BuildError::bad(section.key(key), format!("\"{text}\""), expected))
 }
 

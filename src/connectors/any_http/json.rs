@@ -53,6 +53,16 @@ impl Body {
         })
     }
 
+    /// Whether what it says depends on the lead.
+    pub(super) fn tells_leads_apart(&self) -> bool {
+        match self {
+            Self::Constant(_) => false,
+            Self::Text(template) => super::checks::tells_leads_apart(template),
+            Self::List(items) => items.iter().any(Self::tells_leads_apart),
+            Self::Object(fields) => fields.iter().any(|(_, field)| field.tells_leads_apart()),
+        }
+    }
+
     /// The body for one lead; one that nothing is left of is `null`.
     pub(super) fn render(&self, context: &Context) -> Result<Value, RenderError> {
         Ok(match self.rendered(context)? {

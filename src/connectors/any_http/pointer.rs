@@ -7,14 +7,14 @@ use serde_json::Value;
 pub(super) struct Pointer(Vec<String>);
 
 impl Pointer {
-    /// `None` if it does not begin with a slash.
+    /// `None` if it does not begin with a slash, or has a `~` that is none of the two escapes.
     pub(super) fn read(text: &str) -> Option<Self> {
         let text = text.trim();
         if text.is_empty() {
             return Some(Self(Vec::new()));
         }
         let steps = text.strip_prefix('/')?.split('/');
-        Some(Self(steps.map(|step| step.replace("~1", "/").replace("~0", "~")).collect()))
+        steps.map(unescaped).collect::<Option<_>>().map(Self)
     }
 
     /// Every value that it leads to, each with the elements that its stars stood for.
@@ -38,13 +38,61 @@ impl Pointer {
         found
     }
 
-    /// Whether an answer is of the kind that it points into, so that what it leads to can be said not to be there. Without
-    /// this, an error's body would read as "not there", and so would every answer to a misspelt pointer. Everything before
-    /// the first list must exist, and a `*` must stand on one (or on null, which some APIs write for an empty one); of what
-    /// a list holds, at least one element must have the rest. Without a list, everything but the last step, that too if
-    /// it is the only one.
-    pub(super) fn is_answered_by(&self, within: &Value) -> bool {
-        is_answered(&self.0, within, Depth::Top)
+    /// Why an answer is not of the kind that it points into; `None`: it is, so that what it leads to can be said not to be
+    /// there. Without this, an error's body would read as "not there", and so would every answer to a misspelt pointer.
+    /// Everything before the first list must exist, and a `*` must stand on one (or on null, which some APIs write for an
+    /// empty one); of what a list holds, at least one element must have the rest. A number must be one of an element, unless
+    /// the list is empty; a name may be missing only where an object without a list before it is empty, and not the whole
+    /// answer.
+    pub(super) fn misfit(&self, within: &Value) -> Option<Misfit> {
+        self.fits(0, within, Depth::Top).err()
+    }
+
+    fn fits(&self, at: usize, value: &Value, depth: Depth) -> Result<(), Misfit> {
+        let Some((step, rest)) = self.0.get(at..).and_then(<[String]>::split_first) else { return Ok(()) };
+        let misfit = |what: String| Err(Misfit { what, null_at: None });
+        let deeper = if depth == Depth::InList { depth } else { Depth::Within };
+        match (step.as_str(), value) {
+            // What the list holds, or that it holds nothing, is the answer.
+            ("*", Value::Array(items)) => {
+                let mut result = Ok(());
+                for item in items {
+                    result = self.fits(at + 1, item, Depth::InList);
+                    if result.is_ok() {
+                        break;
+                    }
+                }
+                result
+            }
+            ("*", Value::Null) if depth != Depth::Top => Ok(()),
+            ("*", other) => misfit(format!("{} is {}, no list", self.place(at), kind(other))),
+            (step, Value::Array(items)) => match step.parse::<usize>().map(|number| items.get(number)) {
+                Ok(Some(inner)) => self.fits(at + 1, inner, deeper),
+                Ok(None) if items.is_empty() && !rest.iter().any(|step| step == "*") => Ok(()),
+                Ok(None) => misfit(format!("{} has no element {step}, only {}", self.place(at), items.len())),
+                Err(_) => misfit(format!("{} is a list, whose elements are `*` or a number", self.place(at))),
+            },
+            (name, Value::Object(fields)) => match fields.get(name) {
+                Some(inner) => self.fits(at + 1, inner, deeper),
+                None if depth == Depth::Within && rest.is_empty() && fields.is_empty() => Ok(()),
+                None => misfit(format!("{} has no `{name}`", self.place(at))),
+            },
+            (_, other) => {
+                let null_at = (other.is_null() && at > 0 && rest.is_empty()).then(|| self.to(at));
+                Err(Misfit { what: format!("{} is {}", self.place(at), kind(other)), null_at })
+            }
+        }
+    }
+
+    /// The way to its step `at`, for messages.
+    fn place(&self, at: usize) -> String {
+        if at == 0 { "the answer".to_owned() } else { format!("`{}`", self.to(at)) }
+    }
+
+    /// Itself up to its step `at`, as it is written.
+    fn to(&self, at: usize) -> String {
+        let steps = self.0.iter().take(at);
+        steps.map(|step| format!("/{}", step.replace('~', "~0").replace('/', "~1"))).collect()
     }
 
     /// The value that it leads to with these elements for its stars; further stars stand for the first element.
@@ -66,26 +114,30 @@ enum Depth {
     InList,
 }
 
-fn is_answered(steps: &[String], value: &Value, depth: Depth) -> bool {
-    let Some((step, rest)) = steps.split_first() else { return true };
-    let deeper = if depth == Depth::InList { depth } else { Depth::Within };
-    match (step.as_str(), value) {
-        // What the list holds, or that it holds nothing, is the answer.
-        ("*", Value::Array(items)) => {
-            items.is_empty() || items.iter().any(|item| is_answered(rest, item, Depth::InList))
-        }
-        ("*", Value::Null) => depth != Depth::Top,
-        ("*", _) => false,
-        (step, Value::Array(items)) => match step.parse::<usize>().map(|at| items.get(at)) {
-            Ok(Some(inner)) => is_answered(rest, inner, deeper),
-            Ok(None) => !rest.iter().any(|step| step == "*"),
-            Err(_) => false,
-        },
-        (name, Value::Object(fields)) => match fields.get(name) {
-            Some(inner) => is_answered(rest, inner, deeper),
-            None => depth == Depth::Within && rest.is_empty(),
-        },
-        _ => false,
+/// What an answer has in the place of what a pointer is for. Names what the pointer names, nothing of the answer.
+#[derive(Debug)]
+pub(super) struct Misfit {
+    /// "`/person` has no `idd`".
+    pub(super) what: String,
+    /// Where null stands in the place of the object that the last step is in.
+    pub(super) null_at: Option<String>,
+}
+
+fn unescaped(step: &str) -> Option<String> {
+    let is_escape = |rest: &str| rest.starts_with(['0', '1']);
+    let well_formed = step.split('~').skip(1).all(is_escape);
+    well_formed.then(|| step.replace("~1", "/").replace("~0", "~"))
+}
+
+/// What a value is, in words.
+pub(super) fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
     }
 }
 
@@ -106,6 +158,15 @@ pub(super) fn says_something(value: &Value) -> bool {
         Value::Object(fields) => !fields.is_empty(),
         Value::Bool(_) | Value::Number(_) => true,
     }
+}
+
+/// A value that can only stand there if a lead is: `{"exists": false}` and `{"count": 0}` say that it is not.
+pub(super) fn is_there(value: &Value) -> bool {
+    let denies = |text: &str| matches!(text.trim(), "0" | "false");
+    says_something(value)
+        && value.as_bool() != Some(false)
+        && value.as_f64() != Some(0.0)
+        && !value.as_str().is_some_and(denies)
 }
 
 /// A number or a text as an id, at most 200 characters of it.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderName, Method};
+use http::Method;
 use url::Url;
 
 use super::AnyHttp;
@@ -23,6 +23,11 @@ pub(in crate::connectors) const KIND: DestinationKind = DestinationKind {
     ipv4_only: false,
     sealed_field: |_| None,
 };
+
+/// What `auth.header`, `auth.client` and `auth.encoding` are unless said otherwise.
+pub(super) const HEADER: &str = "X-Api-Key";
+pub(super) const CLIENT: &str = "basic";
+pub(super) const ENCODING: &str = "form";
 
 const STYLES: &[&str] = &["none", "bearer", "header", "basic", "client_credentials", "refresh_token", "password"];
 
@@ -80,9 +85,14 @@ const KEYS: &[Key] = &[
         "duplicate.status",
         Kind::Integer(400, 499),
         "409",
-        "the status that refuses a lead because it is there already",
+        "the status that refuses a lead because it is there already, and for no other reason",
     ),
-    key("duplicate.words", Kind::Texts, "[]", "words in a refusal (4xx) that mean the same, whatever their case"),
+    key(
+        "duplicate.words",
+        Kind::Texts,
+        "[]",
+        "words in a refusal (4xx) that mean the same, whatever their case; each of four letters or more",
+    ),
     unset(
         "duplicate.remote_id",
         Kind::Text,
@@ -107,7 +117,7 @@ const KEYS: &[Key] = &[
         "find.equals",
         Kind::Template,
         "\"{{ lead.email }}\"",
-        "what must stand there for it to be this lead, whatever its case: for searches that also find what is only alike",
+        "what must stand there for it to be this lead, whatever its case: for searches that also find what is only alike; a template over `lead.*`",
     ),
     unset(
         "find.remote_id",
@@ -117,9 +127,9 @@ const KEYS: &[Key] = &[
     ),
     unset(
         "find.absent_status",
-        Kind::Integer(400, 499),
+        Kind::Integer(204, 410),
         "404",
-        "the status that says that it is not there, besides a success without it",
+        "the status that says that it is not there, besides a success without it: 404, 410 or 204",
     ),
     key(
         "find.first",
@@ -199,6 +209,10 @@ fn missing(section: &Section) -> Vec<MissingSetting> {
         "password" => {
             texts.push("auth.username");
             secrets.push("auth.password");
+            if section.names("auth.client_id") || section.names("auth.client_secret") {
+                texts.push("auth.client_id");
+                secrets.push("auth.client_secret");
+            }
         }
         _ => {}
     }
@@ -237,10 +251,7 @@ fn login(section: &Section) -> Result<(Url, Auth), BuildError> {
     let auth = match section.text_or_empty("auth.style") {
         "bearer" => Auth::bearer(section.need_secret("auth.key")?, "auth.key"),
         "header" => {
-            let name = section.text_or_empty("auth.header").trim();
-            let header = HeaderName::from_bytes(name.as_bytes()).map_err(|_| {
-                BuildError::bad(section.key("auth.header"), "no header's name", "a name such as \"X-Api-Key\"")
-            })?;
+            let header = super::compile::auth_header(section)?;
             Auth::Static { secret: section.need_secret("auth.key")?, place: Place::Header(header), key: "auth.key" }
         }
         "basic" => {
@@ -260,7 +271,8 @@ fn login(section: &Section) -> Result<(Url, Auth), BuildError> {
         }
         "password" => {
             let (username, password) = (section.need_text("auth.username")?, section.need_secret("auth.password")?);
-            let client = if section.names("auth.client_id") { Some(client()?) } else { None };
+            let named = section.names("auth.client_id") || section.names("auth.client_secret");
+            let client = if named { Some(client()?) } else { None };
             let grant = Grant::password(token_url()?, client.as_ref(), (&username, &password), encoding);
             Grant { keys: "`auth.username` and `auth.password`", address: "`auth.token_url`", ..grant }.into()
         }

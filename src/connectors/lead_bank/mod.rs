@@ -27,6 +27,7 @@ pub(super) use self::settings::KIND;
 use self::problem::Problem;
 use self::settings::LeadBankSettings;
 use super::registry::BuildError;
+use super::routing::damaged;
 use super::{Asked, CheckStep, Destination, Limits, UnknownPolicy, Unsendable, Verdict, below};
 use crate::http::message::{Reply, Request};
 use crate::lead::{Lead, Prepared};
@@ -227,6 +228,9 @@ impl Destination for LeadBank {
             // Also what a server answers after it has done its work: by status alone it is unknown, and looked for first.
             StatusCode::FOUND | StatusCode::SEE_OTHER if asked == Asked::Create => return None,
             _ => {}
+        }
+        if let Some(verdict) = damaged(reply) {
+            return Some(verdict);
         }
         if let Some((reason, remedy)) = self.account_wrong(reply) {
             return Some(Verdict::AccountWrong { reason, remedy });

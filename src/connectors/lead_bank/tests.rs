@@ -226,6 +226,9 @@ fn a_conflict_is_settled_by_a_look_and_never_taken_for_a_success() {
     let gone = r#"{"status":"404","code":"not_found","title":"Not Found"}"#;
     assert_eq!(read(Asked::Find, 404, gone), Some(Verdict::Absent));
     assert_eq!(read(Asked::Find, 404, r#"{"status":404,"title":"Not Found"}"#), Some(Verdict::Absent));
+    // Cut short on its way: asked again, and no reason to stop.
+    let cut = read(Asked::Find, 404, r#"{"status": 404, "code": "not_fou"#);
+    assert!(matches!(cut, Some(Verdict::Unknown { .. })), "{cut:?}");
     for body in ["", "<html>404</html>", r#"{"message":"Not Found"}"#, r#"{"detail":"Not Found"}"#] {
         for asked in [Asked::Find, Asked::Create] {
             let verdict = read(asked, 404, body);

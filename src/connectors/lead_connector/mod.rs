@@ -32,6 +32,7 @@ use self::login::{Api, VERSION};
 use self::settings::LeadConnectorSettings;
 use self::wire::FieldKey;
 use super::registry::BuildError;
+use super::routing::damaged;
 use super::template::Template;
 use super::{Asked, CheckStep, Destination, Limits, UnknownPolicy, Unsendable, Verdict};
 use crate::http::message::{Reply, Request};
@@ -158,7 +159,7 @@ impl Destination for LeadConnector {
     }
 
     fn read(&self, asked: Asked, about: &Prepared, reply: &Reply) -> Option<Verdict> {
-        self.verdict(asked, about, reply)
+        damaged(reply).or_else(|| self.verdict(asked, about, reply))
     }
 
     fn limit_said(&self, reply: &Reply) -> Option<(Duration, String)> {

@@ -29,6 +29,7 @@ use self::original::Original;
 use self::rest::Rest;
 use self::settings::{LeadDeskSettings, Which};
 use super::registry::BuildError;
+use super::routing::damaged;
 use super::{Asked, CheckStep, Destination, Limits, UnknownPolicy, Unsendable, Verdict};
 use crate::http::message::{Reply, Request};
 use crate::lead::{Lead, Prepared};
@@ -137,7 +138,7 @@ impl Destination for LeadDesk {
     }
 
     fn read(&self, asked: Asked, about: &Prepared, reply: &Reply) -> Option<Verdict> {
-        self.api.read(asked, phone(&about.lead).unwrap_or_default(), reply)
+        damaged(reply).or_else(|| self.api.read(asked, phone(&about.lead).unwrap_or_default(), reply))
     }
 
     /// LeadDesk may write numbers its own way, so only digits are compared, and only where an answer names any.

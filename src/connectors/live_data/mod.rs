@@ -22,7 +22,7 @@ use url::Url;
 pub(super) use self::login::{blind, login};
 
 use super::registry::BuildError;
-use super::routing::is_routing;
+use super::routing::{damaged, is_routing};
 use super::{Credits, Enricher, Limits, LookUpVerdict, below};
 use crate::config::LiveDataSettings;
 use crate::http::message::{Reply, Request};
@@ -211,6 +211,9 @@ impl Enricher for LiveData {
                 reason: format!("Live Data refuses access (403: {})", said()),
                 remedy: "check enrich.organization, and that the account has the People product and the role `viewer`"
                     .to_owned(),
+            },
+            StatusCode::NOT_FOUND if damaged(reply).is_some() => LookUpVerdict::Again {
+                why: format!("Live Data answered {code} in words that were damaged on their way"),
             },
             StatusCode::NOT_FOUND if !is_routing(reply) && !names_organization(reply) => {
                 if asked == 1 {

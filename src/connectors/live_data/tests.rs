@@ -237,6 +237,7 @@ fn not_found_is_told_from_a_wrong_address() {
     for body in ["", "<html>", r#"{"message":"Cannot POST /x"}"#, r#"{"error":"Organization not found"}"#] {
         assert!(matches!(read(1, 404, body), LookUpVerdict::AccountWrong { .. }), "{body}");
     }
+    assert!(matches!(read(1, 404, r#"{"error":"Person not fou"#), LookUpVerdict::Again { .. }));
 }
 
 #[test]

@@ -25,7 +25,7 @@ use self::phrases::{Phrases, Subject};
 use self::settings::SevenTargetsSettings;
 use self::wire::RemoteLead;
 use super::registry::BuildError;
-use super::routing::is_routing;
+use super::routing::{damaged, is_routing};
 use super::template::Template;
 use super::{Asked, CheckStep, Destination, Limits, UnknownPolicy, Unsendable, Verdict, below};
 use crate::http::message::{Reply, Request};
@@ -315,6 +315,9 @@ impl Destination for SevenTargets {
     }
 
     fn read(&self, asked: Asked, _about: &Prepared, reply: &Reply) -> Option<Verdict> {
+        if let Some(verdict) = damaged(reply) {
+            return Some(verdict);
+        }
         match reply.status {
             status if status.is_success() => Some(self.read_success(asked, reply)),
             // Also what a server answers after it has done its work: by status alone it is unknown, and looked for first.

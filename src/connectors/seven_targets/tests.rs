@@ -340,6 +340,7 @@ fn refused_user_identifier_and_wrong_address_stop_the_destination() {
     for (status, body) in [(404, "<html>"), (404, r#"{"message":"Not Found"}"#), (405, "")] {
         assert!(matches!(read(Create, status, body), Some(Verdict::AccountWrong { .. })), "{status} {body}");
     }
+    assert!(matches!(read(Create, 404, r#"{"message":"Not Fou"#), Some(Verdict::Unknown { .. })));
 }
 
 #[test]
@@ -388,6 +389,7 @@ fn only_a_clear_not_there_permits_a_second_create() {
         (404, r#"{"timestamp":"t","status":404,"error":"Not Found","path":"/leads"}"#),
         (404, r#"{"message":"Cannot PUT /leads","error":"Not Found","statusCode":404}"#),
         (404, r#"{"message":"User not found"}"#),
+        (404, r#"{"message":"Lead not fou"#),
         (405, r#"{"message":"Method Not Allowed"}"#),
         (400, r#"{"message":"name is mandatory"}"#),
         (400, r#"{"message":"custom field not found"}"#),

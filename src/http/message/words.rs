@@ -69,18 +69,6 @@ impl Reply {
         self.retry_after().filter(|wait| sick && !wait.is_zero())
     }
 
-    /// What the server says of its limits (`X-RateLimit-…`, `RateLimit-…`), header by header as it says it; only plain short
-    /// values. Sources: the vendors' pages; draft-ietf-httpapi-ratelimit-headers.
-    pub fn limits_said(&self) -> Vec<String> {
-        let plain = |text: &&str| {
-            (1..=60).contains(&text.len())
-                && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" ;,=.-\"".contains(&byte))
-        };
-        let named = |name: &str| name.starts_with("x-ratelimit") || name.starts_with("ratelimit");
-        let said = self.headers.iter().filter(|(name, _)| named(name.as_str()));
-        said.filter_map(|(name, value)| Some(format!("{name} {}", value.to_str().ok().filter(plain)?))).collect()
-    }
-
     /// When the server says that it sent this (`Date`), to the second.
     pub fn date(&self) -> Option<Timestamp> {
         http_date(self.header(DATE.as_str())?)

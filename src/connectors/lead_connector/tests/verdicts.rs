@@ -207,6 +207,10 @@ fn a_wrong_address_is_told_from_a_contact_that_is_gone() {
     assert_eq!(read(Asked::Create, 404, gone), None);
     assert_eq!(read(Asked::Complete, 404, gone), None);
     assert_eq!(read(Asked::Create, 302, ""), None);
+    for asked in [Asked::Create, Asked::Find, Asked::Complete] {
+        let damaged = read(asked, 404, r#"{"status": 404, "code": "not_fou"#);
+        assert!(matches!(damaged, Some(Verdict::Unknown { .. })), "{asked:?}: {damaged:?}");
+    }
 }
 
 #[test]

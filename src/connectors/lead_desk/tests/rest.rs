@@ -209,6 +209,10 @@ fn a_404_is_an_answer_only_in_the_applications_own_words() {
         assert!(matches!(verdict, Some(Verdict::AccountWrong { .. })), "{body}: {verdict:?}");
     }
     assert!(matches!(read(Asked::Find, 400, r#"{"message": "bad phone"}"#), Some(Verdict::Unknown { .. })));
+    for asked in [Asked::Create, Asked::Find] {
+        let damaged = read(asked, 404, r#"{"message": "Contact not fou"#);
+        assert!(matches!(damaged, Some(Verdict::Unknown { .. })), "{damaged:?}");
+    }
 }
 
 #[test]
