@@ -140,10 +140,6 @@ impl Tokens {
     /// As [`Tokens::bearer`].
     pub async fn renew(&self, account: &Account) -> Result<Option<Renewed>, AuthError> {
         let Auth::Grant(grant) = account.auth() else { return Ok(None) };
-        if let Some(parent) = &grant.authorised_by {
-            // What it is made from shows whether the login still works.
-            Box::pin(self.renew(parent)).await?;
-        }
         let stored = || self.0.vault.token(account.token_key());
         let present = stored().await?.map_or(0, |token| token.generation);
         let bearer = self.current(account, grant, Some(present)).await?;

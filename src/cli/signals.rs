@@ -12,7 +12,7 @@ use super::words;
 use crate::exit::Exit;
 
 /// A token that the first SIGTERM, SIGINT or SIGHUP cancels; says so, and how long it may take. Another SIGTERM or SIGINT
-/// ends the process at once with [`Exit::Unavailable`]: leads in flight stay `sending` and are looked up by the next run.
+/// ends the process at once with [`Exit::Unavailable`]: leads in flight stay `sending` and the next run finds out what became of them.
 ///
 /// # Errors
 /// If the system gives no signal handler.

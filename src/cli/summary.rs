@@ -234,7 +234,7 @@ fn cut(text: &mut String, summary: &Summary) {
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let _ = writeln!(
         text,
-        "    {} in flight when the time was up: {}{more}; the next run looks whether they arrived",
+        "    {} in flight when the time was up: {}{more}; the next run finds out whether they arrived",
         words::leads(summary.cut.len() as i64),
         ids.join(", ")
     );

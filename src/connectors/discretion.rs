@@ -1,7 +1,7 @@
 //! Servers quote requests back. What they say goes into reasons, logs and on to people, and there a lead's own values
 //! must not follow: a verdict is made discreet before anybody else sees it.
 
-use super::{LookUpVerdict, Verdict};
+use super::{DAY_USED_UP, LookUpVerdict, Verdict};
 use crate::lead::{Lead, Person, Prepared};
 use crate::mask::Hidden;
 
@@ -20,7 +20,11 @@ impl Verdict {
                 let field = field.map(|field| hidden.hide(&field));
                 Self::RefusedUnlessThere { field, reason: hidden.hide(&reason) }
             }
-            Self::NotNow { wait, why } => Self::NotNow { wait, why: hidden().hide(&why) },
+            // These words are ours, and decide what the wait means, whoever may be called Day.
+            Self::NotNow { wait, why } => match why.strip_prefix(DAY_USED_UP) {
+                Some(rest) => Self::NotNow { wait, why: format!("{DAY_USED_UP}{}", hidden().hide(rest)) },
+                None => Self::NotNow { wait, why: hidden().hide(&why) },
+            },
             Self::Unknown { why } => Self::Unknown { why: hidden().hide(&why) },
             Self::AccountWrong { reason, remedy } => Self::AccountWrong { reason: hidden().hide(&reason), remedy },
             // Only words of our own.

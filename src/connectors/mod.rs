@@ -163,6 +163,17 @@ pub enum UnknownPolicy {
     Retry,
 }
 
+/// What is found of a lead whose create was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shows {
+    /// What was sent, but for what was refused; or nothing that could be compared.
+    Sent,
+    /// Something else: it was there before.
+    Another,
+    /// Neither for certain.
+    Unclear,
+}
+
 /// One step of checking an account before the first lead, without side effects.
 #[derive(Debug)]
 pub enum CheckStep {
@@ -211,10 +222,10 @@ pub trait Destination: Send + Sync {
     fn looks_until_absent(&self) -> u32 {
         1
     }
-    /// Whether a look's answer shows what was sent, but for the field that was refused: asked of a lead that was refused and
-    /// is there all the same, since it may have been there before. True where that can't be told.
-    fn shows_what_was_sent(&self, _prepared: &Prepared, _refused: Option<&str>, _found: &Reply) -> bool {
-        true
+    /// Whether what a look found has what was sent: asked of a lead that was refused and is there all the same, since it may
+    /// have been there before. `refusal`: the reply to the create.
+    fn shows(&self, _prepared: &Prepared, _refusal: &Reply, _found: &Reply) -> Shows {
+        Shows::Sent
     }
     /// What is left to do for a lead that the destination has, before it counts as delivered. It must bear repetition: it
     /// is asked again after a lost reply or a crash. `remote_id` as the create or the look told it.

@@ -11,7 +11,12 @@ use crate::http::message::Reply;
 /// words with which routers and gateways say it. JSON that [`is_damaged`] says neither.
 pub fn is_routing(reply: &Reply) -> bool {
     let Some(body) = reply.json() else { return !is_damaged(reply) };
-    let Some(fields) = body.as_object() else { return body.as_str().is_none_or(|text| says_routing(text, false)) };
+    let fields = match &body {
+        Value::Object(fields) => fields,
+        Value::String(text) => return says_routing(text, false),
+        // Salesforce's errors are a list. Without words, it is what an application answers that found no record.
+        _ => return !reply.said().is_empty() && says_routing(&reply.said(), false),
+    };
     // Express, Fastify, NestJS and Spring name the path they had no route for; FastAPI, AWS API Gateway and Phoenix answer
     // with nothing but the reason phrase.
     let framed = ["path", "statusCode", "status", "timestamp"].iter().any(|key| fields.contains_key(*key));
@@ -20,6 +25,13 @@ pub fn is_routing(reply: &Reply) -> bool {
     let bare = [only("message"), only("detail"), inner.and_then(|errors| errors.get("detail"))];
     let gateway = bare.into_iter().flatten().any(|text| text.as_str() == Some("Not Found"));
     gateway || says_routing(&reply.said(), framed)
+}
+
+/// Whether a [`is_routing`] reply is in words that frameworks have for a missing record too: Phoenix's rendered 404, and what
+/// Werkzeug says to `abort(404)`.
+pub fn may_be_a_record(reply: &Reply) -> bool {
+    let phoenix = reply.json().is_some_and(|body| body.pointer("/errors/detail").is_some());
+    phoenix || reply.said().to_lowercase().contains("requested url was not found")
 }
 
 /// A 404, 405 or 410 that neither says that there is no such address nor that there is no such record, because it

@@ -150,6 +150,8 @@ impl HttpClient {
     ) -> Result<Reply, SendError> {
         let client = self.client(&request.url).map_err(|why| SendError::NotSent { why })?;
         let host = words::host(&request.url);
+        // For messages: what is left of it to the nanosecond tells nobody anything.
+        let told = Duration::from_millis(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
         let mut outgoing = reqwest::Request::new(request.method.clone(), request.url.clone());
         *outgoing.headers_mut() = request.headers.clone();
         let latch = ShutOnDrop(Arc::new(Latch::new(departed, timeout)));
@@ -157,8 +159,7 @@ impl HttpClient {
         if has_body {
             *outgoing.body_mut() = Some(reqwest::Body::wrap(Latched::new(request.body.clone(), Arc::clone(&latch.0))));
         }
-        let too_late =
-            || SendError::NotSent { why: format!("nothing could be written to `{host}` within {timeout:?}") };
+        let too_late = || SendError::NotSent { why: format!("nothing could be written to `{host}` within {told:?}") };
         let left = latch.0.left();
         if left.is_zero() {
             return Err(too_late());
@@ -170,7 +171,7 @@ impl HttpClient {
             Ok(Ok(reply)) => Ok(reply),
             Err(_) if has_body && latch.0.shut() => Err(too_late()),
             // Of a request without a body it can't be told how far it was.
-            Err(_) => Err(SendError::Lost { why: format!("no complete reply from `{host}` within {timeout:?}") }),
+            Err(_) => Err(SendError::Lost { why: format!("no complete reply from `{host}` within {told:?}") }),
         }
     }
 

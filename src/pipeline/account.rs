@@ -207,7 +207,8 @@ impl Account {
             account: DATABASE.to_owned(),
             reason: error.to_string(),
             remedy: Some(
-                "leads whose outcome is not recorded stay `sending` and are looked up by the next run".to_owned(),
+                "leads whose outcome is not recorded stay `sending`, and the next run finds out what became of them"
+                    .to_owned(),
             ),
             exit: Exit::Unavailable,
         });

@@ -1,14 +1,16 @@
 //! One lead to its destination, at most once.
 //!
 //! The order is the promise: concurrency slot, rate permit, token, *intent made durable*, request, verdict, outcome made
-//! durable. Whatever dies in between, the next worker finds either `ready` (nothing left us) or `sending` (look before
-//! creating); the intent already carries the moment from which looking makes sense.
+//! durable. Whatever dies in between, the next worker finds either `ready` (nothing left us) or `sending` (look, or repeat
+//! where that makes nothing new); the intent already carries the moment from which looking makes sense.
 
 mod after;
 mod completing;
 pub(super) mod doubts;
 mod flight;
 mod looking;
+
+pub(super) use self::flight::heed_limits;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -19,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use self::after::{After, after};
 use self::completing::{Completed, completed, with_calls};
 use self::flight::{Flight, exchange};
-use self::looking::{look, look_first, refused_unless_there};
+use self::looking::{Refused, look, look_first, refused_unless_there};
 use super::lane::Lane;
 use super::pauses;
 use super::progress::Halt;
@@ -111,7 +113,8 @@ async fn create(lane: &Lane, mut lead: Leased) -> Settlement {
         // From here on it matters when it really left, not when we meant it to.
         let case = Case { sent_at: exchange.started_at, ..case(lane, &lead, &exchange, "create", &verdict, charged) };
         if let Verdict::RefusedUnlessThere { field, reason } = verdict {
-            return refused_unless_there(lane, &lead, &prepared, case, (field, reason)).await;
+            let refused = Refused { field, reason, exchange: &exchange, repeated: false };
+            return refused_unless_there(lane, &lead, &prepared, case, refused).await;
         }
         let (verdict, calls) = match completed(lane, &lead, &prepared, verdict).await {
             Completed::Done(verdict, calls) => (verdict, calls),

@@ -1,6 +1,7 @@
 //! Before the first lead: does the account work? A wrong secret, a missing assistant, an unreachable service cost one
 //! clear line and touch no lead.
 
+use super::deliver::heed_limits;
 use super::enrich::LookUps;
 use super::lane::Lane;
 use super::progress::Halt;
@@ -11,7 +12,6 @@ use crate::connectors::classify::classify;
 use crate::connectors::{Asked, CheckStep, Verdict};
 use crate::exit::Exit;
 use crate::http::message::Reply;
-use crate::store::Pause;
 
 impl Halt {
     /// A token that could not be had.
@@ -57,12 +57,9 @@ pub async fn destination(lane: &Lane) -> crate::store::Result<bool> {
                 lane.shared.patiently(|| lane.shared.store.log_calls(&calls)).await?;
                 match result {
                     Ok(reply) => {
-                        if let Some((wait, why)) = lane.destination.limit_said(&reply) {
-                            let until = lane.shared.clock.now().plus(wait);
-                            lane.pause_account(Pause { account: lane.channel.account().to_owned(), until, why }).await;
-                            if lane.stop.is_cancelled() {
-                                return Ok(false);
-                            }
+                        heed_limits(lane, &reply).await;
+                        if lane.stop.is_cancelled() {
+                            return Ok(false);
                         }
                         replies.push(reply);
                     }

@@ -80,7 +80,8 @@ pub struct Halt {
     pub reason: String,
     /// What to do about it.
     pub remedy: Option<String>,
-    /// [`Exit::Usage`] (credentials, configuration) or [`Exit::Unavailable`].
+    /// [`Exit::Usage`] (credentials, configuration), [`Exit::Unavailable`], or [`Exit::Done`] where nothing failed: a used-up
+    /// day or budget, a pause by hand.
     pub exit: Exit,
 }
 
@@ -112,7 +113,7 @@ pub struct Summary {
     pub halts: Vec<Halt>,
     /// Warnings for the operator, each once.
     pub notices: Vec<String>,
-    /// Requests that the grace time cut: these leads stay `sending` and are looked up next time.
+    /// Requests that the grace time cut: these leads stay `sending`, and the next run finds out what became of them.
     pub cut: Vec<LeadId>,
     /// What must not happen and did.
     pub bugs: Vec<String>,

@@ -1,7 +1,7 @@
 //! From a verdict to what is written down: pure, so that every rule of "what then?" can be read and tested in one place.
 //!
-//! The rule behind the rules: only what certainly was not processed may be sent again. Everything else is looked up first
-//! ([`UnknownPolicy`]), and not before the first request can no longer be at work.
+//! The rule behind the rules: only what certainly was not processed may be sent again. Everything else is looked up first,
+//! or repeated where that makes nothing new ([`UnknownPolicy`]), and not before the first request can no longer be at work.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -139,7 +139,8 @@ impl Case<'_> {
         self.judged(vec![Step { not_before: Some(due), ..absent }], Next::Deferred(due))
     }
 
-    fn unconfirmed(self, why: String) -> Judgement {
+    /// Nothing can tell whether it is there: for a person.
+    pub fn unconfirmed(self, why: String) -> Judgement {
         let step = self.step(Some(Event::GaveUp), why);
         self.judged(vec![step], Next::Finished(LeadState::Unconfirmed))
     }

@@ -24,7 +24,7 @@ const LONGEST: usize = 200;
 
 /// What is kept of a text that can't be read as an object, and names a field that must be sealed: that it was none, so that
 /// its lead is refused for that.
-const LEFT_OUT: &str = "no JSON object: left out, since it names what is kept sealed";
+const LEFT_OUT: &str = "no JSON object: left out, since it may hold what is kept sealed";
 
 /// Which destination keeps which custom field sealed.
 #[derive(Clone, Debug, Default)]
@@ -74,7 +74,13 @@ impl Sealing {
             return Ok(None);
         }
         let text = custom_fields.to_lowercase();
-        if !self.fields.values().any(|field| text.contains(&field.to_lowercase()) || text.contains('\\')) {
+        let may_be_in = match custom::object(custom_fields) {
+            // As a lead's names are read: without what is invisible in them.
+            Some(object) => object.keys().any(|name| self.field(&custom::name(name).unwrap_or_default()).is_some()),
+            None => false,
+        };
+        let named = self.fields.values().any(|field| text.contains(&field.to_lowercase()));
+        if !may_be_in && !named && !text.contains('\\') {
             return Ok(None);
         }
         let read = custom::fields(custom_fields, &mut Vec::new());
@@ -163,7 +169,8 @@ pub fn shown(settings: &Settings, custom_fields: String) -> String {
         let name = custom::name(name).unwrap_or_default();
         fields.iter().any(|field| field.eq_ignore_ascii_case(&name))
     };
-    if !object.iter().any(|(name, value)| hides(name) && !value.as_str().is_some_and(FieldSealer::is_sealed)) {
+    // Written anew in any case: of two entries of one name only the last is in the object.
+    if !object.keys().any(|name| hides(name)) {
         return custom_fields;
     }
     let shown = object.into_iter().map(|(name, value)| if hides(&name) { (name, "***".into()) } else { (name, value) });

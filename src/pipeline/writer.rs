@@ -6,7 +6,7 @@
 //!
 //! A known delivery is never dropped: while the database can't be reached, the group is kept and repeated (steps carry an
 //! id, so repeating is safe) for as long as [`Writer::start`] was told. After that its callers learn that nothing is known
-//! to be written, the run ends, and the leads are looked up next time. Patience is for the run, not for each group: once
+//! to be written, the run ends, and the next one finds out what became of the leads. Patience is for the run, not for each group: once
 //! it is used up, and once the grace time is over, every group gets one more try.
 
 use std::collections::HashMap;

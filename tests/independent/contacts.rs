@@ -32,6 +32,7 @@ in_both_versions![
     a_lead_becomes_a_contact_with_its_tags,
     a_custom_field_by_its_key_is_more_than_the_documents_promise,
     a_lost_answer_is_looked_after,
+    a_lost_answer_is_asked_for_by_the_same_upsert,
     a_chain_of_refresh_tokens_begins_with_the_configuration,
     a_location_s_token_is_made_from_its_agency_s,
     a_person_logs_in_and_learns_where_that_is_good_for,
@@ -140,6 +141,7 @@ mod cases {
 
     pub async fn a_lost_answer_is_looked_after(api: &Documents, wire: &Wire, bench: &Bench) {
         set(bench, "token", "pit-5a1e-private-integration");
+        set(bench, "unknown", "find");
         wire.fates("/contacts/upsert", [Fate::ReplyHeldAndLost]);
         bench.file("leads.csv", LEAD);
         let run = bench.start(&["import", "--destination", "crm", "leads.csv"]);
@@ -150,6 +152,20 @@ mod cases {
         run.ended().await.ends(0);
         is_delivered(bench).await;
         assert_eq!(asked(api, wire), [CHECK, UPSERT, CHECK]);
+    }
+
+    pub async fn a_lost_answer_is_asked_for_by_the_same_upsert(api: &Documents, wire: &Wire, bench: &Bench) {
+        set(bench, "token", "pit-5a1e-private-integration");
+        wire.fates("/contacts/upsert", [Fate::ReplyHeldAndLost]);
+        bench.file("leads.csv", LEAD);
+        let run = bench.start(&["import", "--destination", "crm", "leads.csv"]);
+        until("the contact is there", || wire.held() == 1).await;
+        wire.release();
+        run.ended().await.ends(0);
+        is_delivered(bench).await;
+        assert_eq!(asked(api, wire), [CHECK, UPSERT, UPSERT]);
+        let sent: Vec<_> = wire.passed().into_iter().map(|request| request.body).collect();
+        assert_eq!(sent[1], sent[2]);
     }
 
     pub async fn a_chain_of_refresh_tokens_begins_with_the_configuration(api: &Documents, wire: &Wire, bench: &Bench) {

@@ -128,7 +128,7 @@ impl Errand<'_> {
             // Whoever has the turn renews it ahead of time; meanwhile the old one is good.
             RefreshTurn::Busy { .. } if self.spare.is_some() => Ok(self.spare.clone()),
             // No turn lasts that long: the service itself has asked for it.
-            RefreshTurn::Busy { until } if now.until(until) > EXCHANGE_TURN => {
+            RefreshTurn::Busy { until } if now.until(until) > EXCHANGE_TURN + SETTLE => {
                 Err(AuthError::Unavailable { why: format!("the token service asks to be left alone until {until}") })
             }
             RefreshTurn::Busy { .. } if self.began.elapsed() > OTHERS => Err(AuthError::Unavailable {

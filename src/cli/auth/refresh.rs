@@ -1,5 +1,6 @@
 //! `leadsync auth refresh`: new tokens now.
 
+use std::collections::HashSet;
 use std::io::Write as _;
 
 use tokio_util::sync::CancellationToken;
@@ -33,8 +34,9 @@ pub async fn refresh(args: &AuthRefreshArgs, context: &Context) -> Outcome {
     .await?;
     let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
     let mut exit = Exit::Done;
+    let mut agencies = HashSet::new();
     for name in &names {
-        match renew(&site, name, &stop).await {
+        match renew(&site, name, &mut agencies, &stop).await {
             Ok(said) => writeln!(console::stdout(), "{name:width$}  {said}")?,
             Err(failure) => {
                 failure.report(context.console.json);
@@ -49,10 +51,26 @@ pub async fn refresh(args: &AuthRefreshArgs, context: &Context) -> Outcome {
     Ok(exit)
 }
 
-async fn renew(site: &Site, name: &str, stop: &CancellationToken) -> Result<String, Failure> {
+/// `agencies`: those whose tokens, of which others are made, were renewed already. They show whether the login still works,
+/// and each renewal spends a refresh token, so once is enough.
+async fn renew(
+    site: &Site,
+    name: &str,
+    agencies: &mut HashSet<String>,
+    stop: &CancellationToken,
+) -> Result<String, Failure> {
     let account = site.account(name)?;
     let tokens = site.tokens(&site.egress(name), None);
-    let renewed = stop.run_until_cancelled(tokens.renew(&account)).await;
+    let agency = account.grant().and_then(|grant| grant.authorised_by.as_deref());
+    let agency = agency.filter(|agency| agencies.insert(agency.token_key().to_owned()));
+    let renewed = stop
+        .run_until_cancelled(async {
+            if let Some(agency) = agency {
+                tokens.renew(agency).await?;
+            }
+            tokens.renew(&account).await
+        })
+        .await;
     // An exchange that is under way spends a refresh token: what it brings is waited for, whatever the signal.
     tokens.finish().await;
     let failed = |halt: Halt| {

@@ -24,13 +24,13 @@ use crate::store::{Store, StoredToken, TokenStanding};
 /// Runs the command. 2 if an account that is shown needs a person to log in.
 pub async fn status(args: &AuthStatusArgs, context: &Context) -> Outcome {
     let opened = context.open_current().await?;
-    if let Some(name) = &args.name {
+    let known = accounts_without_secrets(&opened.settings);
+    let agencies = agencies(&known);
+    if let Some(name) = args.name.as_deref().filter(|name| !agencies.contains_key(name)) {
         accounts::require(&opened.settings, name)?;
     }
-    let known = accounts_without_secrets(&opened.settings);
     let mut configured: BTreeMap<&str, Login> =
         accounts::names(&opened.settings).into_iter().map(|name| (name, Login::of(known.get(name)))).collect();
-    let agencies = agencies(&known);
     configured.extend(agencies.iter().map(|(name, (agency, _))| (*name, Login::of(Some(agency)))));
     let now = opened.now();
     let mut views = gather(&*opened.store, &configured, now).await?;

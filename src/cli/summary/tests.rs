@@ -110,7 +110,7 @@ fn a_halted_run_says_what_stopped_it_and_what_to_do() {
                   → check SEVEN_TARGETS_CLIENT_SECRET
 
       cut off
-        12 leads in flight when the time was up: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 2 more; the next run looks whether they arrived
+        12 leads in flight when the time was up: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 2 more; the next run finds out whether they arrived
 
       calls    7targets 31 create, 1 find · enrich 1 lookup
       cache    12 leads found there instead of paying for a look-up

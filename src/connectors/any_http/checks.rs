@@ -199,7 +199,7 @@ pub(super) fn header(section: &Section, key: &str, header: &HeaderName, template
             return Err(BuildError::bad(section.key(key), found, "one of the two"));
         }
     }
-    let tells_repeats = ["idempoten", "request-id", "dedup"].iter().any(|part| header.as_str().contains(part));
+    let tells_repeats = ["idempoten", "paypal-request-id"].iter().any(|part| header.as_str().contains(part));
     if tells_repeats && !tells_leads_apart(template) {
         let found = "a key that is the same for every lead";
         let expected = format!("`idempotency_header = \"{header}\"`, which makes one for each, or a template");

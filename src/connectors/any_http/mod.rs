@@ -29,6 +29,12 @@ use crate::config::values;
 use crate::http::message::{Reply, Request};
 use crate::lead::{Lead, Prepared};
 
+/// A count that begins anew within this is waited for as soon as a reply says that it is used up. Of a longer one the next
+/// call is told by a 429: it may be of another address than that of the creates, or in milliseconds.
+const SOON: Duration = Duration::from_secs(60);
+/// How long a 429 without a `Retry-After` is taken at its count's word.
+const LONGEST_RESET: Duration = Duration::from_secs(3600);
+
 /// The API, as its table describes it. Holds no secret and no connection.
 pub struct AnyHttp {
     /// The destination's name: part of idempotency keys, and for messages.
@@ -181,7 +187,8 @@ impl Destination for AnyHttp {
     }
 
     fn read(&self, asked: Asked, about: &Prepared, reply: &Reply) -> Option<Verdict> {
-        if let Some(verdict) = damaged(reply) {
+        // Where no lead has a part in the address, the status alone tells that there is none.
+        if let Some(verdict) = damaged(reply).filter(|_| asked != Asked::Create || !self.same_url) {
             return Some(verdict);
         }
         match (asked, &self.find) {
@@ -197,7 +204,8 @@ impl Destination for AnyHttp {
         if reply.status == StatusCode::TOO_MANY_REQUESTS && reply.retry_after().is_some() {
             return None;
         }
-        let wait = reply.no_calls_for()?;
+        let longest = if reply.status == StatusCode::TOO_MANY_REQUESTS { LONGEST_RESET } else { SOON };
+        let wait = reply.no_calls_for().filter(|wait| *wait <= longest)?;
         Some((wait, format!("that was the last call for {} s, by the API's own count", wait.as_secs_f64().ceil())))
     }
 

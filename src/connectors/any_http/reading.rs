@@ -7,7 +7,7 @@ use super::pointer::{Misfit, id, is_there, kind, says_something};
 use super::{AnyHttp, Find, Success};
 use crate::connectors::Verdict;
 use crate::connectors::discretion::of_prepared;
-use crate::connectors::routing::is_routing;
+use crate::connectors::routing::{is_routing, may_be_a_record};
 use crate::connectors::template::Context;
 use crate::http::message::Reply;
 use crate::lead::Prepared;
@@ -133,6 +133,12 @@ impl AnyHttp {
         if says_absent && !is_routing(reply) {
             return Some(Verdict::Absent);
         }
+        if says_absent && may_be_a_record(reply) {
+            return Some(unknown(format!(
+                "{code}: {}, which may mean the address as well as the lead; check `find.url`",
+                reply.message()
+            )));
+        }
         // Nothing at all may be this API's way to say that it is not there, or a wrong address: neither is proven.
         let says_nothing = says_absent && reply.body.is_empty();
         if matches!(reply.status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED)
@@ -166,6 +172,10 @@ impl AnyHttp {
         if let Some((stars, _)) = values.iter().find(|(_, value)| is_it(value)) {
             let remote_id = find.remote_id.as_ref().and_then(|pointer| id(pointer.at(&json, stars)?));
             return Some(Verdict::Accepted { remote_id, already: true, note: None });
+        }
+        // GraphQL and JSON-RPC answer so when they failed: what else stands there says nothing.
+        if ["errors", "error"].iter().any(|name| json.get(name).is_some_and(is_there)) {
+            return Some(unknown(format!("{code} with an error: {}", reply.message())));
         }
         // What can't be compared may be this lead all the same.
         let incomparable = values.iter().find(|(_, value)| wanted.is_some() && is_there(value) && id(value).is_none());

@@ -34,7 +34,7 @@ use self::wire::FieldKey;
 use super::registry::BuildError;
 use super::routing::damaged;
 use super::template::Template;
-use super::{Asked, CheckStep, Destination, Limits, UnknownPolicy, Unsendable, Verdict};
+use super::{Asked, CheckStep, Destination, Limits, Shows, UnknownPolicy, Unsendable, Verdict};
 use crate::http::message::{Reply, Request};
 use crate::lead::{Lead, Prepared};
 
@@ -144,10 +144,21 @@ impl Destination for LeadConnector {
         self.look_up(&prepared.lead.email, prepared.lead.phone.as_deref())
     }
 
-    /// A contact that was created by a refused upsert has all but what was refused.
-    fn shows_what_was_sent(&self, prepared: &Prepared, refused: Option<&str>, found: &Reply) -> bool {
-        let Some(contact) = echo::contact_in(found) else { return true };
-        self.not_kept(prepared, &contact).iter().all(|field| Some(field.as_str()) == refused)
+    /// A contact that a refused upsert created has all but the fields that were refused. One that has another value was there
+    /// before; one that only lacks some may be either.
+    fn shows(&self, prepared: &Prepared, refusal: &Reply, found: &Reply) -> Shows {
+        let Some(contact) = echo::contact_in(found) else { return Shows::Sent };
+        let root = |field: &str| field.split('.').next().unwrap_or_default().to_owned();
+        let lost = self.not_kept(prepared, &contact);
+        let refused = verdict::fields_in(refusal);
+        let open: Vec<String> = lost.iter().map(|field| root(field)).filter(|field| !refused.contains(field)).collect();
+        let differs = open.iter().any(|field| contact.get(field).is_some_and(|theirs| !theirs.is_null()));
+        match (open.is_empty(), refused.is_empty()) {
+            (true, false) => Shows::Sent,
+            _ if lost.is_empty() => Shows::Sent,
+            (false, false) if differs => Shows::Another,
+            _ => Shows::Unclear,
+        }
     }
 
     /// The tags, by the call that adds to those that are there: in an upsert they would replace them.

@@ -138,16 +138,31 @@ fn exists_as(reply: &Reply) -> Option<String> {
     (!id.is_empty()).then(|| id.to_owned())
 }
 
-/// The field that a 422 names: "property X should not exist", "email must be an email".
+/// The field that a 422 names, if it is about one.
 fn field_in(reply: &Reply) -> Option<String> {
     let body = reply.json()?;
-    let first = match body.get("message")? {
-        Value::Array(list) if list.len() == 1 => list.first()?.as_str()?,
-        Value::String(text) => text,
-        _ => return None,
-    };
-    let first = first.trim();
-    let (name, rest) = first.strip_prefix("property ").unwrap_or(first).split_once(' ')?;
+    match body.get("message")? {
+        Value::Array(list) if list.len() == 1 => named_in(list.first()?.as_str()?),
+        Value::String(text) => named_in(text),
+        _ => None,
+    }
+}
+
+/// All fields that a refusal names, as the contact has them (`customFields` for `customFields.0.fieldValue`). Empty if it
+/// has words that name none.
+pub(super) fn fields_in(reply: &Reply) -> Vec<String> {
+    let named = |text: &Value| Some(named_in(text.as_str()?)?.split('.').next()?.to_owned());
+    let all = reply.json().and_then(|body| match body.get("message")? {
+        Value::Array(list) => list.iter().map(named).collect::<Option<Vec<_>>>(),
+        text => named(text).map(|name| vec![name]),
+    });
+    all.unwrap_or_default()
+}
+
+/// "property X should not exist", "email must be an email".
+fn named_in(text: &str) -> Option<String> {
+    let text = text.trim();
+    let (name, rest) = text.strip_prefix("property ").unwrap_or(text).split_once(' ')?;
     let verb = ["must ", "should "].iter().any(|verb| rest.starts_with(verb));
     let is_name = name.len() <= 40 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._".contains(&byte));
     (verb && is_name).then(|| name.to_owned())

@@ -30,14 +30,14 @@ impl Reply {
     /// How long until there are calls again, where the reply says that this was the last one: `X-RateLimit-Remaining` and
     /// `-Reset` and their relatives, or `RateLimit: "default";r=0;t=3`. A reset is a number of seconds, or a moment in
     /// seconds or milliseconds since 1970, read against the reply's own `Date`; at most a day is believed. `None`: calls are
-    /// left, or the reply does not say so.
+    /// left, or the reply does not say so; less than none says that nothing is counted.
     pub fn no_calls_for(&self) -> Option<Duration> {
         let pairs = FAMILIES.iter().filter_map(|family| {
             let of = |what: &str| self.header(&format!("{family}-{what}"));
             Some((of("remaining")?, of("reset")?))
         });
         let combined = self.header("ratelimit").map(policies).unwrap_or_default();
-        let used_up = pairs.chain(combined).filter(|(remaining, _)| number(remaining).is_some_and(|left| left <= 0.0));
+        let used_up = pairs.chain(combined).filter(|(remaining, _)| number(remaining).is_some_and(|left| left == 0.0));
         used_up.filter_map(|(_, reset)| self.reset_in(reset)).max().filter(|wait| !wait.is_zero())
     }
 
@@ -116,7 +116,7 @@ mod tests {
                 let (remaining, at) = (format!("{family}-Remaining"), format!("{family}-Reset"));
                 let said = |left: &str| reply(&[(&remaining, left), (&at, reset)]).no_calls_for();
                 assert_eq!(said("0").map(|wait| wait.as_secs_f64()), expected, "{family} {reset}");
-                for left in ["1", "99", "many", ""] {
+                for left in ["1", "99", "-1", "many", ""] {
                     assert_eq!(said(left), None, "{left}");
                 }
             }

@@ -35,8 +35,8 @@ const MESSAGE_KEYS: [&str; 13] = [
     "errors",
     "messages",
 ];
-/// A secret shorter than this can't be told from a word.
-const TELLING: usize = 6;
+/// A secret shorter than this may be a word, or the name of a field that a reply needs.
+const TELLING: usize = 16;
 /// Messages within messages are followed so deep.
 const MESSAGE_DEPTH: u8 = 3;
 /// So many messages of one reply are read.

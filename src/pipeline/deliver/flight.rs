@@ -86,8 +86,9 @@ pub(super) async fn exchange(
 
 /// Keeps the pause that a reply asks for apart from what it says of the lead: by headers that count what is left of a limit,
 /// or because the server can't serve anybody for a while.
-pub(super) async fn heed_limits(lane: &Lane, reply: &Reply) {
-    let rest = || Some((reply.asks_for_a_rest()?, format!("{} (`Retry-After`)", reply.status)));
-    let Some((wait, why)) = lane.destination.limit_said(reply).or_else(rest) else { return };
+pub(in crate::pipeline) async fn heed_limits(lane: &Lane, reply: &Reply) {
+    // A failure's own word goes before what is counted.
+    let rest = reply.asks_for_a_rest().map(|wait| (wait, format!("{} (`Retry-After`)", reply.status)));
+    let Some((wait, why)) = rest.or_else(|| lane.destination.limit_said(reply)) else { return };
     lane.pause_account(Pause::of(lane.channel.account(), lane.shared.clock.now().plus(wait), why)).await;
 }

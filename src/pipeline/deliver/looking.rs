@@ -10,7 +10,7 @@ use super::flight::{CUT, Flight, exchange};
 use super::{Settlement, bare_case, case, charge, clearance, doubts, read, still_ours, unprepared};
 use crate::auth::Bearer;
 use crate::connectors::channel::Exchange;
-use crate::connectors::{Asked, UnknownPolicy, Verdict};
+use crate::connectors::{Asked, Shows, UnknownPolicy, Verdict};
 use crate::http::message::Request;
 use crate::lead::{LeadState, Prepared};
 use crate::pipeline::lane::Lane;
@@ -43,15 +43,26 @@ pub(super) async fn look_first(lane: &Lane, lead: &Leased, prepared: &Prepared) 
     Err(Settlement::PutBack)
 }
 
+/// A create that was refused.
+pub(super) struct Refused<'a> {
+    pub(super) field: Option<String>,
+    pub(super) reason: String,
+    pub(super) exchange: &'a Exchange,
+    /// It was not the first: what that one did is not known either.
+    pub(super) repeated: bool,
+}
+
 /// The create was refused, and this API may have created the lead all the same: looked for at once, since there was a
-/// complete reply. Found, it is delivered; absent, it is refused for good; else it stays in doubt.
+/// complete reply. Found as it was sent, it is delivered; absent, or found as it was before, it is refused for good; else
+/// it stays in doubt.
 pub(super) async fn refused_unless_there(
     lane: &Lane,
     lead: &Leased,
     prepared: &Prepared,
     case: Case<'_>,
-    (field, reason): (Option<String>, String),
+    refused: Refused<'_>,
 ) -> Settlement {
+    let Refused { field, reason, exchange: first, repeated } = refused;
     let refusal = Verdict::Refused { field: field.clone(), reason: reason.clone() };
     let Some(question) = lane.destination.find(prepared) else {
         return Settlement::Judged(case.after_create(refusal));
@@ -68,11 +79,19 @@ pub(super) async fn refused_unless_there(
     if verdict == Verdict::Absent {
         return Settlement::Judged(case.after_create(refusal));
     }
-    if let (Verdict::Accepted { .. }, Ok(found)) = (&verdict, &exchange.result)
-        && !lane.destination.shows_what_was_sent(prepared, field.as_deref(), found)
-    {
-        let reason = format!("{reason}; it was there before, and nothing was changed");
-        return Settlement::Judged(case.after_create(Verdict::Refused { field, reason }));
+    if let (Verdict::Accepted { .. }, Ok(found), Ok(reply)) = (&verdict, &exchange.result, &first.result) {
+        match lane.destination.shows(prepared, reply, found) {
+            Shows::Sent => {}
+            Shows::Another if !repeated => {
+                let reason = format!("{reason}; what is there was there before, and is not what was sent");
+                return Settlement::Judged(case.after_create(Verdict::Refused { field, reason }));
+            }
+            Shows::Another | Shows::Unclear => {
+                return Settlement::Judged(case.unconfirmed(format!(
+                    "may be there: refused ({reason}), and what is there does not show all that was sent"
+                )));
+            }
+        }
     }
     let verdict = match verdict {
         Verdict::Accepted { remote_id, .. } => {
@@ -173,22 +192,28 @@ async fn repeat(lane: &Lane, lead: &Leased, prepared: &Prepared, request: &Reque
         if !lane.write_on(lead, Step { not_before: Some(due), ..Step::of(lead) }).await {
             return Settlement::Settled;
         }
-        let exchange = match exchange(lane, permit, bearer.as_ref(), "repeat", request, still_ours(lane, lead)).await {
-            Flight::Landed(exchange) => exchange,
-            Flight::Cut(exchange) => {
-                lane.shared.account.cut(lead.id);
-                exchange
-            }
-            Flight::Kept(_) => return Settlement::PutBack,
-        };
-        let verdict = read(lane, Asked::Create, prepared, &exchange);
-        doubts::tell(lane, &verdict, &exchange);
+        let (exchange, verdict) =
+            match exchange(lane, permit, bearer.as_ref(), "repeat", request, still_ours(lane, lead)).await {
+                Flight::Landed(exchange) => {
+                    let verdict = read(lane, Asked::Create, prepared, &exchange);
+                    doubts::tell(lane, &verdict, &exchange);
+                    (exchange, verdict)
+                }
+                // By us: no try that stayed without an answer.
+                Flight::Cut(exchange) => {
+                    lane.shared.account.cut(lead.id);
+                    let wait = Some(lane.limits.timeout + lane.limits.settle);
+                    (exchange, Verdict::NotNow { wait, why: CUT.to_owned() })
+                }
+                Flight::Kept(_) => return Settlement::PutBack,
+            };
         let charged = charge(lane, lead.sent_at.unwrap_or(exchange.started_at));
         let case =
             Case { sent_at: exchange.started_at, ..super::case(lane, lead, &exchange, "repeat", &verdict, charged) };
         // A refusal now says nothing of the first request.
         if let Verdict::Refused { field, reason } | Verdict::RefusedUnlessThere { field, reason } = verdict {
-            return refused_unless_there(lane, lead, prepared, case, (field, reason)).await;
+            let refused = Refused { field, reason, exchange: &exchange, repeated: true };
+            return refused_unless_there(lane, lead, prepared, case, refused).await;
         }
         let (verdict, calls) = match completed(lane, lead, prepared, verdict).await {
             Completed::Done(verdict, calls) => (verdict, calls),

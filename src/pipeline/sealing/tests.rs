@@ -97,7 +97,9 @@ fn an_operator_is_shown_no_value_that_is_to_be_sealed() {
         assert_eq!(shown.contains("gold"), written.contains("gold"), "{shown}");
     }
     let sealed = r#"{"tax_id": "sealed:AAAA", "n": 1}"#;
-    assert_eq!(shown(&bank, sealed.to_owned()), sealed);
+    assert_eq!(shown(&bank, sealed.to_owned()), r#"{"n":1,"tax_id":"***"}"#);
+    let twice = r#"{"tax_id": "123-45-6789", "tax_id": "sealed:AAAA"}"#;
+    assert_eq!(shown(&bank, twice.to_owned()), r#"{"tax_id":"***"}"#);
     let without = parsed("[destinations.crm]\nkind = \"seven_targets\"\n");
     assert_eq!(shown(&without, "plan = gold".to_owned()), "plan = gold");
 }

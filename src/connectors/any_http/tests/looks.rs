@@ -18,7 +18,6 @@ fn a_lead_is_found_by_what_is_equal_and_absent_only_if_the_answer_says_so() {
     for (status, body) in [
         (404, "<html>no such page</html>"),
         (404, r#"{"detail": "Not Found"}"#),
-        (404, r#"{"errors": {"detail": "Not Found"}}"#),
         (404, r#"{"message": "The route v1/contact could not be found."}"#),
         (404, r#"{"error": {"message": "Unrecognized request URL (GET: /v1/contact)."}}"#),
         (405, r#"{"message": "method not allowed"}"#),
@@ -27,6 +26,17 @@ fn a_lead_is_found_by_what_is_equal_and_absent_only_if_the_answer_says_so() {
         let Some(Verdict::AccountWrong { remedy, .. }) = verdict else { panic!("{status} {body}: {verdict:?}") };
         assert_eq!(remedy, "check destinations.crm.find.url");
     }
+    // Phoenix and Flask say the same of an address and of a record.
+    for either in
+        [r#"{"errors": {"detail": "Not Found"}}"#, r#"{"message": "The requested URL was not found on the server."}"#]
+    {
+        let verdict = read(404, either);
+        assert!(matches!(verdict, Some(Verdict::Unknown { .. })), "{either}: {verdict:?}");
+    }
+    for record in [r#"[{"errorCode": "NOT_FOUND", "message": "The requested resource does not exist"}]"#, "[]", "null"]
+    {
+        assert_eq!(read(404, record), Some(Verdict::Absent), "{record}");
+    }
     let damaged = read(404, r#"{"status": 404, "code": "not_fou"#);
     assert!(matches!(damaged, Some(Verdict::Unknown { .. })), "{damaged:?}");
     assert_eq!(read(500, "{}"), None);
@@ -34,7 +44,8 @@ fn a_lead_is_found_by_what_is_equal_and_absent_only_if_the_answer_says_so() {
         let by_status = destination(&WITH_FIND.replace("404", &status.to_string()));
         let read = |body: &str| by_status.read(Asked::Find, &ann(), &reply(status, body));
         assert_eq!(read(if status == 204 { "" } else { r#"{"error": "gone"}"# }), Some(Verdict::Absent), "{status}");
-        assert_ne!(read(r#"{"error": "go"#), if status == 204 { None } else { Some(Verdict::Absent) }, "{status}");
+        let damaged = read(r#"{"error": "go"#);
+        assert_eq!(matches!(damaged, Some(Verdict::Unknown { .. })), status == 410, "{status}: {damaged:?}");
     }
 }
 
@@ -50,6 +61,10 @@ fn an_errors_body_never_proves_absence() {
         (deep, r#"{"data": {"message": "try later"}}"#, false),
         (deep, r#"{"data": {"items": {}}}"#, false),
         (deep, r#"{"data": {"items": "none"}}"#, false),
+        ("/data/contacts/*/email", r#"{"data": {"contacts": null}, "errors": [{"message": "timed out"}]}"#, false),
+        ("/result/*", r#"{"result": null, "error": {"code": 1}, "id": 1}"#, false),
+        ("/items/*/email", r#"{"items": [], "error": "index timed out"}"#, false),
+        ("/items/*/email", r#"{"items": [], "errors": [], "error": false}"#, true),
         (deep, r#"{"data": [], "error": "try later"}"#, false),
         (deep, r#"{"data": {"items": [{"item": {}}, {"item": {"emails": null}}]}}"#, true),
         (deep, r#"{"data": {"items": [{"item": {"mails": ["bob@acme.example"]}}]}}"#, false),

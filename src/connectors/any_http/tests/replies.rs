@@ -37,9 +37,12 @@ fn a_create_is_read_as_configured() {
         assert!(matches!(read(&blank, 422, r#"{"message": "no"}"#), Some(Verdict::Refused { .. })), "{blank}");
     }
     assert!(matches!(read(PLAIN, 404, r#"{"message":"Not Found"}"#), Some(Verdict::AccountWrong { .. })));
+    // Where a lead has a part in the address, what was cut short may have told of either.
+    let templated = PLAIN.replace("/contacts\"", "/contacts/{{ lead.first_name }}\"");
     for status in [404, 405, 410] {
-        let damaged = read(PLAIN, status, r#"{"status": 404, "code": "not_fou"#);
-        assert!(matches!(damaged, Some(Verdict::Unknown { .. })), "{status}: {damaged:?}");
+        let damaged = |table: &str| read(table, status, r#"{"status": 404, "code": "not_fou"#);
+        assert!(matches!(damaged(&templated), Some(Verdict::Unknown { .. })), "{status}: {:?}", damaged(&templated));
+        assert!(matches!(damaged(PLAIN), Some(Verdict::AccountWrong { .. })), "{status}: {:?}", damaged(PLAIN));
     }
     for left_to_the_status in [401, 402, 403, 408, 429, 500, 503] {
         assert_eq!(read(PLAIN, left_to_the_status, "{}"), None, "{left_to_the_status}");
@@ -142,6 +145,13 @@ fn the_last_call_that_is_left_pauses_the_account() {
     let [remaining, reset] = left("0");
     assert_eq!(said(429, &[remaining, reset, ("retry-after", "2")]), None, "`Retry-After` is obeyed as it is");
     assert!(said(201, &[("ratelimit", "\"default\";r=0;t=3")]).is_some());
+    // Minutes, or a minute in milliseconds: the next reply will tell, if it is so.
+    for (status, reset, waits) in
+        [(201, "600", false), (201, "60000", false), (429, "600", true), (429, "60000", false)]
+    {
+        let headers = [("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", reset)];
+        assert_eq!(said(status, &headers).is_some(), waits, "{status} {reset}");
+    }
 }
 
 proptest! {

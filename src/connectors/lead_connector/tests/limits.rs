@@ -42,6 +42,15 @@ fn a_429_waits_for_the_day_then_as_the_server_says_then_for_the_window() {
 }
 
 #[test]
+fn a_used_up_day_is_known_for_one_whoever_is_called_day() {
+    let headers = [("x-ratelimit-daily-remaining", "0"), ("x-ratelimit-daily-reset", "3600000")];
+    let said = plain().read(Asked::Create, &rosan(), &reply_with(429, &headers)).unwrap();
+    let about = Prepared { lead: Lead { last_name: Some("Day".into()), ..rosan().lead }, ..Prepared::default() };
+    let Verdict::NotNow { why, .. } = said.discreet(&about) else { panic!() };
+    assert!(why.starts_with(DAY_USED_UP), "{why}");
+}
+
+#[test]
 fn nothing_is_said_while_there_are_calls_left() {
     for reply in [counted("1"), counted("99"), reply_with(200, &[]), reply_with(200, &[("x-ratelimit-remaining", "0")])]
     {

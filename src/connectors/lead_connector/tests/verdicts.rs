@@ -160,15 +160,29 @@ fn a_422_may_have_created_it_all_the_same() {
 
 #[test]
 fn a_contact_that_was_there_before_a_refused_upsert_does_not_show_what_was_sent() {
-    let shows = |refused: Option<&str>, body: &str| plain().shows_what_was_sent(&rosan(), refused, &reply(200, body));
-    let mut kept: Value = serde_json::from_slice(UPSERTED).unwrap();
-    assert!(shows(None, &kept.to_string()));
-    // Created without what was refused.
-    kept["contact"]["companyName"] = Value::Null;
-    assert!(shows(Some("companyName"), &kept.to_string()));
-    assert!(!shows(None, &kept.to_string()) && !shows(Some("source"), &kept.to_string()));
-    // It says only who it is: nothing can be told.
-    assert!(shows(None, r#"{"contact": {"id": "1", "email": "rosan@deos.com"}}"#));
+    let about = |messages: Value| reply(422, json!({"statusCode": 422, "message": messages}).to_string());
+    let shows = |refusal: &Reply, contact: &Value| {
+        plain().shows(&rosan(), refusal, &reply(200, json!({ "contact": contact }).to_string()))
+    };
+    let company = about(json!(["companyName must be a string", "companyName should not be empty"]));
+    let source = about(json!("source must be a string"));
+    let wordless = about(json!(["source must be a string", "Unprocessable"]));
+    let mut contact = serde_json::from_slice::<Value>(UPSERTED).unwrap()["contact"].take();
+    for refusal in [&company, &source, &wordless] {
+        assert_eq!(shows(refusal, &contact), Shows::Sent);
+    }
+    // Created without what was refused; or lacking something else, which proves neither.
+    contact["companyName"] = Value::Null;
+    assert_eq!(shows(&company, &contact), Shows::Sent);
+    assert_eq!((shows(&source, &contact), shows(&wordless, &contact)), (Shows::Unclear, Shows::Unclear));
+    // Somebody else's company: it was there before.
+    contact["companyName"] = json!("Another");
+    assert_eq!(shows(&company, &contact), Shows::Sent);
+    assert_eq!((shows(&source, &contact), shows(&wordless, &contact)), (Shows::Another, Shows::Unclear));
+    // It says only who it is: nothing can be compared.
+    assert_eq!(shows(&source, &json!({"id": "1", "email": "rosan@deos.com"})), Shows::Sent);
+    let custom = about(json!(["customFields.0.fieldValue must be a string"]));
+    assert_eq!(verdict::fields_in(&custom), ["customFields"]);
 }
 
 #[test]
