@@ -209,7 +209,9 @@ fn in_known_words(reply: &Reply) -> Option<(String, String)> {
         (Some("clientId" | "clientSecret" | "client_id" | "client_secret"), _) => {
             "check `client_id` and `client_secret`"
         }
-        (Some(_), _) => "check what the login names; the message says which value",
+        (Some("locationId"), _) => "check `location_id`",
+        (Some("companyId"), _) => "check `company_id`",
+        (Some("redirectUri" | "redirect_uri"), _) => "check `redirect_url`",
         (None, "Location not found") => "check `location_id`",
         (None, "App is not installed on this location" | "App is not installed in this location") => {
             "have the app installed in this location, or check `location_id`"

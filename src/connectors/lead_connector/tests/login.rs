@@ -135,6 +135,7 @@ fn a_spent_refresh_token_needs_a_login_and_an_inactive_location_does_not() {
     for (said, expected) in [
         ("Invalid parameter: clientId", "check `client_id` and `client_secret`"),
         ("Location not found", "check `location_id`"),
+        ("Invalid parameter: locationId", "check `location_id`"),
         ("App is not installed on this location", "have the app installed in this location, or check `location_id`"),
     ] {
         let AuthError::Refused { what, remedy } = read(400, said) else { panic!() };
