@@ -439,8 +439,8 @@ fn what_is_missing_is_named_with_where_it_was_looked_for() {
     let settings = parse_with(&text, &[("SEVEN_TARGETS_CLIENT_SECRET", "")]).unwrap();
     insta::assert_snapshot!(need(&settings, "destinations.7targets.client_secret"), @"destinations.7targets.client_secret is not set: looked in leadsync.toml (line 3: ${SEVEN_TARGETS_CLIENT_SECRET}, which is empty), LEADSYNC_DESTINATIONS__7TARGETS__CLIENT_SECRET[_FILE]; set SEVEN_TARGETS_CLIENT_SECRET");
     let dir = tempfile::tempdir().unwrap();
-    let settings = config::load(&in_dir(dir.path(), &[("HOME", "/home/ann")])).unwrap();
-    insta::assert_snapshot!(need(&settings, "enrich.client_secret"), @"enrich.client_secret is not set: looked in leadsync.toml, /home/ann/.config/leadsync/leadsync.toml (there is no such file), LEADSYNC_ENRICH__CLIENT_SECRET[_FILE]; set LEADSYNC_ENRICH__CLIENT_SECRET, or write a leadsync.toml");
+    let settings = config::load(&in_dir(dir.path(), &[("HOME", "/nowhere")])).unwrap();
+    insta::assert_snapshot!(need(&settings, "enrich.client_secret"), @"enrich.client_secret is not set: looked in leadsync.toml, /nowhere/.config/leadsync/leadsync.toml (there is no such file), LEADSYNC_ENRICH__CLIENT_SECRET[_FILE]; set LEADSYNC_ENRICH__CLIENT_SECRET, or write a leadsync.toml");
     assert_eq!(settings.require("enrich.client_secret", &Some(5)), Ok(&5));
 }
 

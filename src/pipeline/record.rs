@@ -277,11 +277,7 @@ impl Case<'_> {
         match self.not_answered("not looked up yet", "not looked up", verdict) {
             ControlFlow::Break(judgement) => judgement,
             ControlFlow::Continue((case, Verdict::Accepted { remote_id, note, .. })) => {
-                let reason = match note {
-                    Some(note) => format!("found there after an unknown outcome; {note}"),
-                    None => "found there after an unknown outcome".to_owned(),
-                };
-                case.accepted(remote_id, Some(reason))
+                case.confirmed("found there after an unknown outcome", remote_id, note)
             }
             ControlFlow::Continue((case, Verdict::Absent)) => case.failed(
                 "looked for after an unknown outcome, and not there: the create request led to no lead".to_owned(),
@@ -300,15 +296,17 @@ impl Case<'_> {
         match self.not_answered("not sent again yet", "not sent again", verdict) {
             ControlFlow::Break(judgement) => judgement,
             ControlFlow::Continue((case, Verdict::Accepted { remote_id, note, .. })) => {
-                let reason = match note {
-                    Some(note) => format!("sent again after an unknown outcome; {note}"),
-                    None => "sent again after an unknown outcome".to_owned(),
-                };
-                case.accepted(remote_id, Some(reason))
+                case.confirmed("sent again after an unknown outcome", remote_id, note)
             }
             ControlFlow::Continue((case, Verdict::Unknown { why })) => case.no_answer(why),
             ControlFlow::Continue((case, other)) => case.no_answer(other.to_string()),
         }
+    }
+
+    /// It is there, as is known in this way and not from the create's own reply.
+    fn confirmed(self, how: &str, remote_id: Option<String>, note: Option<String>) -> Judgement {
+        let reason = note.map_or_else(|| how.to_owned(), |note| format!("{how}; {note}"));
+        self.accepted(remote_id, Some(reason))
     }
 
     /// The question whether it is there stayed without answer.

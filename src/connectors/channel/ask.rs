@@ -49,9 +49,9 @@ enum Next {
 impl Channel {
     /// Sends a request that may be repeated: permit, token, send. A 401 refreshes the token once; a request that was not
     /// sent or got no reply, a 408, 429 or 5xx is repeated after a short wait, as long as the account's budget for repeats
-    /// lasts. A 429 pauses the account for as long as its `Retry-After` says, and so does a 5xx that has one; if that is
-    /// more than 30 s, the reply is returned at once. Returns the last reply, whatever its status, and every call made; `what` names the calls in the
-    /// log.
+    /// lasts. A 429 pauses the account for as long as its `Retry-After` says, and so does a 5xx that asks for at most 30 s; a
+    /// reply that asks for more is returned at once, and is the caller's to heed. Returns the last reply, whatever its
+    /// status, and every call made; `what` names the calls in the log.
     ///
     /// Tells the breaker of every call. A wait ends early when `stop` comes; a request under way is not cut off.
     pub async fn ask(
